@@ -1,0 +1,34 @@
+using Mesh.Cli.Frame;
+
+namespace Mesh.Cli.Commands;
+
+/// <summary>Every verb meshctl knows; a new one is one line here.</summary>
+internal static class Root
+{
+    public const string Program = "meshctl";
+
+    public static Command Command { get; } = new(Program, "Install, inspect and debug the mesh.")
+    {
+        Commands =
+        [
+            Analyze.Command,
+            Validate.Command,
+        ],
+    };
+
+    public static async Task<int> RunAsync(IReadOnlyList<string> words, Terminal terminal, CancellationToken cancel)
+    {
+        var parsed = CommandLine.Parse(Command, Program, words, terminal);
+        if (parsed.Help)
+        {
+            Help.Write(parsed.Command, parsed.Path, terminal.Out);
+            return ExitCode.Fine;
+        }
+        var outcome = parsed.Invocation is { } invocation
+            ? await invocation.Command.Run!(invocation, cancel)
+            : Outcome.Usage(parsed.Error!);
+
+        if (outcome.Error is { } error) await terminal.Error.WriteLineAsync($"Error: {error}");
+        return outcome.Exit;
+    }
+}

@@ -1,0 +1,71 @@
+using Mesh.Cli.Commands;
+using Mesh.Cli.Frame;
+using Mesh.Cli.Output;
+
+namespace Mesh.Tests.Cli;
+
+/// <summary>The frame every command stands in: words, flags, usage errors and exit codes as istioctl's users know them.</summary>
+public sealed class CommandLineTests
+{
+    private static async Task<(int Exit, string Out, string Error)> Run(params string[] words)
+    {
+        var (output, error) = (new StringWriter(), new StringWriter());
+        var exit = await Root.RunAsync(words, new(TextReader.Null, output, error, false, _ => null, TimeProvider.System), default);
+        return (exit, output.ToString(), error.ToString());
+    }
+
+    [Theory]
+    [InlineData("nosuch", "Error: unknown command \"nosuch\" for \"meshctl\"\nRun 'meshctl --help' for usage.\n")]
+    [InlineData("validate --nosuch", "Error: unknown flag: --nosuch\n")]
+    [InlineData("validate -Z", "Error: unknown shorthand flag: 'Z' in -Z\n")]
+    [InlineData("validate -f", "Error: flag needs an argument: 'f' in -f\n")]
+    [InlineData("validate in/ok.yaml", "Error: unknown command \"in/ok.yaml\" for \"meshctl validate\"\n")]
+    public async Task Wrong_usage_is_told_on_stderr_and_exits_64(string words, string error) =>
+        Assert.Equal((64, "", error), await Run(words.Split(' ')));
+
+    [Fact]
+    public async Task Without_words_the_help_is_printed() => Assert.StartsWith("Install, inspect", (await Run()).Out);
+
+    [Fact]
+    public void Flags_stand_anywhere_and_take_their_value_in_four_ways()
+    {
+        var command = new Command("x", "") { Arguments = "FILE", Flags = [Flag.Switch("all", "", 'A'), Flag.Many("file", "", 'f')], Run = (_, _) => Task.FromResult(Outcome.Fine) };
+        var root = new Command("meshctl", "") { Commands = [command] };
+
+        var parsed = CommandLine.Parse(root, "meshctl", ["-n", "shop", "x", "one", "-Afa,b", "--file=c", "--file", "d", "--", "-e"],
+            new(TextReader.Null, TextWriter.Null, TextWriter.Null, false, _ => null, TimeProvider.System)).Invocation!;
+
+        Assert.Equal("shop", parsed.Text("namespace"));
+        Assert.True(parsed.Is("all"));
+        Assert.Equal(["a", "b", "c", "d"], parsed.Many("file"));
+        Assert.Equal(["one", "-e"], parsed.Arguments);
+        Assert.Equal("istio-system", parsed.Text("istioNamespace"));
+    }
+
+    [Theory]
+    [InlineData("1m30s", 90_000)]
+    [InlineData("1.5s", 1_500)]
+    [InlineData("0", 0)]
+    [InlineData("-2ms", -2)]
+    public void Durations_are_read_as_Go_writes_them(string text, int milliseconds)
+    {
+        Assert.True(GoDuration.TryParse(text, out var span));
+        Assert.Equal(milliseconds, span.TotalMilliseconds);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("5")]
+    [InlineData("5 s")]
+    [InlineData("s")]
+    public void What_is_no_duration_is_refused(string text) => Assert.False(GoDuration.TryParse(text, out _));
+
+    [Fact]
+    public void A_table_pads_all_but_the_last_cell_and_a_short_row_ends_a_column()
+    {
+        var text = new StringWriter();
+        new Table(gap: 5).Add("NAME", "PORT", "X").Add("a", "15001", "✔").Add("note").Add("longer-name", "1").Write(text);
+
+        Assert.Equal("NAME     PORT      X\na        15001     ✔\nnote\nlonger-name     1\n", text.ToString());
+    }
+}
