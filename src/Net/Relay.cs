@@ -1,0 +1,76 @@
+using System.Runtime.CompilerServices;
+
+namespace Mesh.Net;
+
+/// <summary>Bytes both ways until both sides have ended, one failed, or nothing moved for the idle time.</summary>
+public static class Relay
+{
+    /// <summary>Counts while it runs, so that a long connection can be reported before its end.</summary>
+    public sealed class Progress
+    {
+        /// <summary>From the downstream to the upstream.</summary>
+        public long BytesUp { get; internal set; }
+
+        /// <summary>From the upstream to the downstream.</summary>
+        public long BytesDown { get; internal set; }
+
+        internal long LastMove;
+    }
+
+    /// <summary>How it ended: Ok when both sides said their end; otherwise which side broke it and how. TimedOut: idle, neither side's fault.</summary>
+    public readonly record struct Outcome(IoStatus Status, bool BrokenByUpstream);
+
+    /// <summary>Leaves both connections to the caller: in good order when Ok, aborted otherwise.</summary>
+    public static async ValueTask<Outcome> RunAsync(Connection downstream, Connection upstream, TimeSpan idle, Progress progress)
+    {
+        progress.LastMove = downstream.Loop.Clock.GetTimestamp();
+        var up = PumpAsync(downstream, upstream, idle, progress, isUp: true);
+        var down = PumpAsync(upstream, downstream, idle, progress, isUp: false);
+        var (upStatus, upByWriter) = await up;
+        var (downStatus, downByWriter) = await down;
+
+        if (upStatus == IoStatus.End && downStatus == IoStatus.End) return new(IoStatus.Ok, false);
+
+        // The second to fail was aborted by the first: Aborted is never the cause.
+        var upIsCause = upStatus is not (IoStatus.End or IoStatus.Aborted);
+        return upIsCause ? new(upStatus, upByWriter) : new(downStatus, !downByWriter);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<(IoStatus Status, bool ByWriter)> PumpAsync(
+        Connection from, Connection to, TimeSpan idle, Progress progress, bool isUp)
+    {
+        var clock = from.Loop.Clock;
+        while (true)
+        {
+            if (!from.Input.IsEmpty)
+            {
+                var bytes = from.Input.Memory;
+                var written = await to.WriteAsync(bytes, Deadline.After(clock, idle));
+                if (written != IoStatus.Ok) return Broken(from, to, written, byWriter: true);
+
+                from.Input.Consume(bytes.Length);
+                progress.LastMove = clock.GetTimestamp();
+                if (isUp) progress.BytesUp += bytes.Length;
+                else progress.BytesDown += bytes.Length;
+            }
+
+            var filled = await from.FillAsync(Deadline.After(clock, idle));
+            if (filled == IoStatus.TimedOut && clock.GetElapsedTime(progress.LastMove) < idle) continue;
+            if (filled == IoStatus.End)
+            {
+                to.ShutdownWrite();
+                return (IoStatus.End, false);
+            }
+
+            if (filled != IoStatus.Ok) return Broken(from, to, filled, byWriter: false);
+        }
+    }
+
+    private static (IoStatus Status, bool ByWriter) Broken(Connection from, Connection to, IoStatus status, bool byWriter)
+    {
+        from.Abort();
+        to.Abort();
+        return (status, byWriter);
+    }
+}
