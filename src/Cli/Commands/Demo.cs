@@ -35,7 +35,7 @@ internal static class DemoCommand
 
         using var root = new TemporaryFolder("meshctl-demo-");
         var folder = invocation.Text("folder") is { Length: > 0 } given ? given : Path.Combine(root.Path, "mesh");
-        var settings = new LocalMeshSettings(folder, Path.Combine(root.Path, "state"), IPAddress.Loopback, firstPort + 1, firstPort + 2, firstPort + 3);
+        var settings = new LocalMeshSettings(folder, Path.Combine(root.Path, "state"), invocation.Is("transparent") ? TransparentMesh.Host : IPAddress.Loopback, firstPort + 1, firstPort + 2, firstPort + 3);
         var time = invocation.Terminal.Time;
         var started = time.GetTimestamp();
 
@@ -45,6 +45,8 @@ internal static class DemoCommand
             IDemoMesh demo = invocation.Is("transparent") ? new TransparentMesh(mesh, programs, time) : new DemoMesh(mesh, programs, time, firstPort);
             await using var cast = demo;
             await demo.StartAsync(cancel);
+            using var registry = new LocalRegistry();
+            registry.Write($"{settings.ControlPlaneAddress}:{settings.ReadyPort}", demo.Workloads);
             await WatchAsync(invocation, mesh, demo, time.GetElapsedTime(started), seconds, cancel);
             return Outcome.Fine;
         }

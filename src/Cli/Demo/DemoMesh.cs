@@ -13,7 +13,9 @@ internal sealed class DemoMesh(LocalMesh mesh, Programs programs, TimeProvider t
     public static Workload BackendV1 { get; } = new("backend-v1", Namespace, "backend", "v1", "backend", Address(12)) { AppPort = 3000 };
     public static Workload BackendV2 { get; } = new("backend-v2", Namespace, "backend", "v2", "backend", Address(13)) { AppPort = 3000 };
 
-    public static IReadOnlyList<Workload> Workloads { get; } = [BackendV1, BackendV2, Frontend, Gateway];
+    public static IReadOnlyList<Workload> Cast { get; } = [BackendV1, BackendV2, Frontend, Gateway];
+
+    public IReadOnlyList<Workload> Workloads => Cast;
 
     public Uri Ingress { get; } = new($"http://127.0.0.1:{ingressPort}/");
 

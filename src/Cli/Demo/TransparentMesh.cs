@@ -16,12 +16,14 @@ internal sealed class TransparentMesh(LocalMesh mesh, Programs programs, TimePro
     // 10.78.0.0/24 between the namespaces; the services' addresses (10.96.78.x) exist only in the proxies' configuration.
     public static readonly IPAddress Host = new([10, 78, 0, 1]);
 
-    private static readonly IReadOnlyList<Workload> Workloads =
-        [.. DemoMesh.Workloads.Select((w, i) => w with { Address = new([10, 78, 0, (byte)(10 + i)]), AppPort = w.IsGateway ? 0 : 8080, InboundPort = 0 })];
+    private static readonly IReadOnlyList<Workload> Cast =
+        [.. DemoMesh.Cast.Select((w, i) => w with { Address = new([10, 78, 0, (byte)(10 + i)]), AppPort = w.IsGateway ? 0 : 8080, InboundPort = 0 })];
 
     private static readonly (string Name, string Address)[] Services = [("frontend", "10.96.78.1"), ("backend", "10.96.78.2")];
 
-    public Uri Ingress { get; } = new($"http://{Workloads.First(w => w.IsGateway).Address}:{IngressPort}/");
+    public IReadOnlyList<Workload> Workloads => Cast;
+
+    public Uri Ingress { get; } = new($"http://{Cast.First(w => w.IsGateway).Address}:{IngressPort}/");
 
     public async Task StartAsync(CancellationToken cancel)
     {
@@ -55,7 +57,7 @@ internal sealed class TransparentMesh(LocalMesh mesh, Programs programs, TimePro
         if (child.HasExited) throw new LocalMeshException($"{child.Name} ended at once:\n{child.LastLines(5)}");
     }
 
-    private static async Task MakeNetworkAsync()
+    private async Task MakeNetworkAsync()
     {
         await RunAsync("ip", "link", "add", Bridge, "type", "bridge");
         await RunAsync("ip", "address", "add", $"{Host}/24", "dev", Bridge);
@@ -63,7 +65,7 @@ internal sealed class TransparentMesh(LocalMesh mesh, Programs programs, TimePro
         foreach (var workload in Workloads) await MakeNamespaceAsync(workload);
     }
 
-    private static async Task MakeNamespaceAsync(Workload workload)
+    private async Task MakeNamespaceAsync(Workload workload)
     {
         var (network, link) = (Network(workload), $"mdemo{workload.Address.GetAddressBytes()[3]}");
         await RunAsync("ip", "netns", "add", network);
@@ -78,12 +80,12 @@ internal sealed class TransparentMesh(LocalMesh mesh, Programs programs, TimePro
         File.WriteAllText(Path.Combine(files, "hosts"), string.Concat(Services.Select(s => $"{s.Address} {s.Name} {s.Name}.demo {s.Name}.demo.svc.cluster.local\n").Prepend("127.0.0.1 localhost\n")));
         File.WriteAllText(Path.Combine(files, "resolv.conf"), "");
         // A gateway listens where it is called; only sidecars take over the traffic of an application.
-        if (!workload.IsGateway) await RunAsync("ip", "netns", "exec", network, "DUMMY");
+        if (!workload.IsGateway) await RunAsync("ip", "netns", "exec", network, programs.Redirect, "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020");
     }
 
     private static async Task RemoveNetworkAsync()
     {
-        foreach (var workload in Workloads)
+        foreach (var workload in Cast)
         {
             await RunAsync("ip", ["netns", "delete", Network(workload)], mayFail: true);
             if (Directory.Exists($"/etc/netns/{Network(workload)}")) Directory.Delete($"/etc/netns/{Network(workload)}", recursive: true);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
@@ -26,12 +27,10 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
         [
             "--folder", settings.Folder,
             "--state", settings.State,
-            "--address", settings.ControlPlaneAddress.ToString(),
-            "--grpcPort", $"{settings.XdsPort}",
-            "--tlsPort", "0",
-            "--monitoringPort", $"{settings.MonitoringPort}",
-            "--httpPort", $"{settings.ReadyPort}",
-            "--webhookPort", "0",
+            "--grpcAddr", $"{settings.ControlPlaneAddress}:{settings.XdsPort}",
+            "--secureGrpcAddr", "none",
+            "--httpAddr", $"{settings.ControlPlaneAddress}:{settings.ReadyPort}",
+            "--monitoringAddr", $"{settings.ControlPlaneAddress}:{settings.MonitoringPort}",
         ], new Dictionary<string, string>());
         await WaitReadyAsync(child, new($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/ready"), cancel);
     }
@@ -55,7 +54,7 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
             ["ISTIO_META_CLUSTER_ID"] = "Kubernetes",
             ["ISTIO_METAJSON_LABELS"] = LabelsJson(workload),
             ["PROXY_CONFIG"] = $$"""{"discoveryAddress":"{{settings.ControlPlaneAddress}}:{{settings.XdsPort}}","controlPlaneAuthPolicy":"NONE","concurrency":1}""",
-            ["ISTIO_TOKEN_PATH"] = Path.Combine(settings.State, "tokens", $"{workload.Namespace}.{workload.ServiceAccount}"),
+            ["ISTIO_TOKEN_PATH"] = await WriteTokenAsync(workload, cancel),
             ["TERMINATION_DRAIN_DURATION"] = "1s",
         };
         if (!captured) environment["STATUS_ADDRESS"] = $"{workload.Address}";
@@ -109,6 +108,21 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
         await Task.WhenAll(children.AsEnumerable().Reverse().Select(child => child.StopAsync(Grace)));
         foreach (var child in children) child.Dispose();
         probe.Dispose();
+    }
+
+    /// <summary>The control plane's own program signs who the workload is; the proxy shows that to the certificate authority.</summary>
+    private async Task<string> WriteTokenAsync(Workload workload, CancellationToken cancel)
+    {
+        var file = Path.Combine(settings.State, $"{workload.Name}.token");
+        var start = new ProcessStartInfo(programs.ControlPlane,
+            ["token", "--state", settings.State, "--namespace", workload.Namespace, "--service-account", workload.ServiceAccount]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var token = await process.StandardOutput.ReadToEndAsync(cancel);
+        await process.WaitForExitAsync(cancel);
+        if (process.ExitCode != 0) throw new LocalMeshException($"no identity for {workload.Name}: {await process.StandardError.ReadToEndAsync(cancel)}");
+
+        await File.WriteAllTextAsync(file, token.Trim(), cancel);
+        return file;
     }
 
     private ChildProcess Start(
