@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Security.Authentication;
 using Mesh.Net.Tls;
 using Mesh.Proxy.Config;
 
@@ -57,8 +56,8 @@ internal sealed class TlsContexts(TlsProvider provider, TimeProvider time)
         {
             Side = side,
             Certificates = [.. certificates.Select(c => new TlsCertificate(c.ChainPem, c.KeyPem))],
-            VersionMin = VersionOf(tls.VersionMin),
-            VersionMax = VersionOf(tls.VersionMax),
+            VersionMin = tls.VersionMin,
+            VersionMax = tls.VersionMax,
             CipherSuites = tls.CipherSuites,
             Curves = tls.Curves,
             Alpn = alpn,
@@ -75,16 +74,6 @@ internal sealed class TlsContexts(TlsProvider provider, TimeProvider time)
             return (null, "TLS_error: " + e.Message);
         }
     }
-
-    private static TlsVersion VersionOf(SslProtocols version) => version switch
-    {
-#pragma warning disable SYSLIB0039, CA5397 // The old versions are named only to pass on what the configuration says.
-        SslProtocols.Tls => TlsVersion.Tls10,
-        SslProtocols.Tls11 => TlsVersion.Tls11,
-#pragma warning restore SYSLIB0039, CA5397
-        SslProtocols.Tls13 => TlsVersion.Tls13,
-        _ => TlsVersion.Tls12,
-    };
 
     private readonly record struct Key(Config.TlsContext Tls, string Alpn, string RequiredName)
     {
