@@ -8,7 +8,7 @@ namespace Mesh.Cli.Commands;
 /// <summary><c>meshctl demo</c>: a whole mesh on this machine. No root, no cluster, no containers; only loopback.</summary>
 internal static class DemoCommand
 {
-    private const int LoadPerSecond = 50;
+    private const int RateMax = 2000;
 
     public static Command Command { get; } = new("demo", "Run a small mesh on this machine: two services, mTLS and an 80/20 canary")
     {
@@ -18,6 +18,7 @@ internal static class DemoCommand
             Flag.Number("seconds", "stop after so many seconds; 0 runs until Ctrl-C"),
             Flag.Switch("json", "print one JSON object at the end, and nothing else, on standard output"),
             Flag.Text("folder", "where to put the mesh's YAML, which you may edit while it runs; a new temporary folder by default"),
+            Flag.Number("rate", "requests per second sent through the gateway", 50),
             Flag.Number("ports-from", "first of the four ports on 127.0.0.1: gateway, xDS, monitoring, readiness", 8080),
             Flag.Switch("transparent", "as root: a network namespace for each workload and the real redirection, services called by name"),
         ],
@@ -29,6 +30,7 @@ internal static class DemoCommand
         var seconds = invocation.Number("seconds");
         var firstPort = invocation.Number("ports-from");
         if (seconds < 0) return Outcome.Usage("--seconds takes a number of seconds, 0 or more");
+        if (invocation.Number("rate") is < 1 or > RateMax) return Outcome.Usage($"--rate takes a number of requests per second from 1 to {RateMax}");
         if (firstPort is < 1 or > 65532) return Outcome.Usage("--ports-from takes a port from 1 to 65532");
         if (Programs.Find(invocation.Terminal.Environment("MESH_HOME") ?? AppContext.BaseDirectory, out var missing) is not { } programs)
             return Outcome.Failed(missing);
@@ -61,7 +63,7 @@ internal static class DemoCommand
         var (time, json) = (invocation.Terminal.Time, invocation.Is("json"));
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         if (seconds > 0) end.CancelAfter(TimeSpan.FromSeconds(seconds));
-        using var load = new Load(demo.Ingress, LoadPerSecond, time);
+        using var load = new Load(demo.Ingress, invocation.Number("rate"), time);
         var calling = load.RunAsync(end.Token);
         if (!json) await invocation.Out.WriteLineAsync(Introduction(mesh, demo, ready));
 
