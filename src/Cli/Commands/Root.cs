@@ -12,8 +12,6 @@ internal static class Root
         Commands =
         [
             Analyze.Command,
-            DemoCommand.Command,
-            ProxyConfigCommand.Command,
             Validate.Command,
         ],
     };

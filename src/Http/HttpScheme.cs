@@ -1,7 +1,0 @@
-namespace Mesh.Http;
-
-public enum HttpScheme : byte
-{
-    Http = 0,
-    Https,
-}
