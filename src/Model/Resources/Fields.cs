@@ -90,7 +90,7 @@ public readonly partial struct Fields(Node? node, List<FieldIssue> issues)
         return absent;
     }
 
-    public ImmutableArray<string> Texts(string key) => Each(key, (item, texts) =>
+    public ImmutableArray<string> Texts(string key) => Collect<string>(key, (item, texts) =>
     {
         if (item.Node is ScalarNode scalar) texts.Add(scalar.Text);
         else item.Refuse("must be a string");
@@ -126,12 +126,12 @@ public readonly partial struct Fields(Node? node, List<FieldIssue> issues)
         foreach (var (key, value) in map.Fields) yield return new(key, new(value, issues));
     }
 
-    public ImmutableArray<T> Each<T>(string key, Func<Fields, T> read) => Each<T>(key, (item, into) => into.Add(read(item)));
+    public ImmutableArray<T> Each<T>(string key, Func<Fields, T> read) => Collect<T>(key, (item, into) => into.Add(read(item)));
 
     /// <returns>Null when the field is absent.</returns>
-    public T? Maybe<T>(string key, Func<Fields, T> read) where T : class => this[key] is { Exists: true } child ? read(child) : null;
+    public T? Maybe<T>(string key, Func<Fields, T?> read) where T : class => this[key] is { Exists: true } child ? read(child) : null;
 
-    private ImmutableArray<T> Each<T>(string key, Action<Fields, ImmutableArray<T>.Builder> read)
+    private ImmutableArray<T> Collect<T>(string key, Action<Fields, ImmutableArray<T>.Builder> read)
     {
         if (Child(key) is not { } child || child is ScalarNode { IsNull: true }) return [];
         if (child is not ListNode list)

@@ -219,11 +219,11 @@ public sealed class ApiRoute(ResourceMeta meta, Fields root, ApiRouteType type) 
     public ApiRouteType Type { get; } = type;
     public ImmutableArray<ParentRef> Parents { get; } = root["spec"].Each("parentRefs", ParentRef.Read);
     public ImmutableArray<string> Hostnames { get; } = [.. root["spec"].Texts("hostnames").Select(host => host.ToLowerInvariant())];
-    public ImmutableArray<ApiRule> Rules { get; } = root["spec"].Each("rules", type switch
+    public ImmutableArray<ApiRule> Rules { get; } = root["spec"].Each("rules", rule => type switch
     {
-        ApiRouteType.Http => ApiRule.ReadHttp,
-        ApiRouteType.Grpc => ApiRule.ReadGrpc,
-        _ => ApiRule.ReadL4,
+        ApiRouteType.Http => ApiRule.ReadHttp(rule),
+        ApiRouteType.Grpc => ApiRule.ReadGrpc(rule),
+        _ => ApiRule.ReadL4(rule),
     });
 }
 

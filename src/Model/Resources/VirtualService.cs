@@ -97,10 +97,10 @@ public sealed record HttpMatch(string Name)
 
     public static HttpMatch Read(Fields f) => new(f.Text("name"))
     {
-        Uri = f.Maybe("uri", StringMatch.Read!),
-        Scheme = f.Maybe("scheme", StringMatch.Read!),
-        Method = f.Maybe("method", StringMatch.Read!),
-        Authority = f.Maybe("authority", StringMatch.Read!),
+        Uri = f.Maybe("uri", StringMatch.Read),
+        Scheme = f.Maybe("scheme", StringMatch.Read),
+        Method = f.Maybe("method", StringMatch.Read),
+        Authority = f.Maybe("authority", StringMatch.Read),
         Headers = Named(f["headers"]),
         WithoutHeaders = Named(f["withoutHeaders"]),
         QueryParams = Named(f["queryParams"]),

@@ -23,7 +23,7 @@ public readonly record struct Locality(string Region, string Zone, string Subzon
 public sealed record Endpoint(string Address, int Port)
 {
     public LabelSet Labels { get; init; } = LabelSet.Empty;
-    public Locality Locality { get; init; }
+    public Locality Locality { get; init; } = Locality.None;
     public uint Weight { get; init; } = 1;
     public string Namespace { get; init; } = "";
     public string ServiceAccount { get; init; } = "";

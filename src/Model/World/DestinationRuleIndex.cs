@@ -1,0 +1,101 @@
+using System.Collections.Immutable;
+using Mesh.Model.Resources;
+
+namespace Mesh.Model.World;
+
+/// <summary>The DestinationRules for one host that Istio merges: oldest first, subsets joined, the first traffic policy wins.</summary>
+public sealed class MergedRule(DestinationRule first, string host, ImmutableArray<string> exportTo, TrafficPolicy? policy, ImmutableArray<Subset> subsets)
+{
+    public DestinationRule First { get; } = first;
+    public string Host { get; } = host;
+    public ImmutableArray<string> ExportTo { get; } = exportTo;
+    public TrafficPolicy? Policy { get; } = policy;
+    public ImmutableArray<Subset> Subsets { get; } = subsets;
+    public string Namespace => First.Namespace;
+    public string Name => First.Name;
+    public LabelSet? Selector => First.WorkloadSelector;
+
+    internal MergedRule With(DestinationRule next) => new(
+        First, Host, ExportTo, Policy ?? next.TrafficPolicy, [.. Subsets, .. next.Subsets.Where(subset => Subsets.All(known => known.Name != subset.Name))]);
+}
+
+/// <summary>Finds the rule for a client and a host: the client's namespace, then the service's, then the root namespace.</summary>
+public sealed class DestinationRuleIndex
+{
+    private readonly Dictionary<string, ByHost> own = [];
+    private readonly Dictionary<string, ByHost> exported = [];
+    private readonly ByHost rootPrivate = new();
+    private readonly string rootNamespace;
+
+    public DestinationRuleIndex(ImmutableArray<DestinationRule> byAge, MeshConfig mesh)
+    {
+        rootNamespace = mesh.RootNamespace;
+        foreach (var rule in byAge)
+        {
+            var exportTo = rule.ExportTo.IsEmpty ? mesh.DestinationRuleExportTo : rule.ExportTo;
+            var host = Hostnames.Resolve(rule.Host, rule.Namespace, mesh.Domain);
+            Of(own, rule.Namespace).Add(host, rule, exportTo);
+            if (Exports.LeaveHome(exportTo, rule.Namespace)) Of(exported, rule.Namespace).Add(host, rule, exportTo);
+            else if (rule.Namespace == rootNamespace) rootPrivate.Add(host, rule, exportTo);
+        }
+    }
+
+    public MergedRule? For(string clientNamespace, LabelSet clientLabels, string host, string serviceNamespace)
+    {
+        var home = clientNamespace == rootNamespace ? rootPrivate : own.GetValueOrDefault(clientNamespace);
+        return home?.Find(host, clientNamespace, clientLabels, checksExport: false)
+            ?? exported.GetValueOrDefault(serviceNamespace)?.Find(host, clientNamespace, clientLabels, checksExport: true)
+            ?? exported.GetValueOrDefault(rootNamespace)?.Find(host, clientNamespace, clientLabels, checksExport: true);
+    }
+
+    private static ByHost Of(Dictionary<string, ByHost> map, string ns) => map.TryGetValue(ns, out var found) ? found : map[ns] = new();
+
+    private sealed class ByHost
+    {
+        private readonly Dictionary<string, List<MergedRule>> exact = [];
+        private readonly List<string> wildcards = [];
+
+        public void Add(string host, DestinationRule rule, ImmutableArray<string> exportTo)
+        {
+            if (!exact.TryGetValue(host, out var rules))
+            {
+                exact[host] = rules = [];
+                if (Hostnames.IsWildcard(host))
+                {
+                    wildcards.Add(host);
+                    wildcards.Sort(Hostnames.BySpecificity);
+                }
+            }
+            for (var i = 0; i < rules.Count && rule.WorkloadSelector is null; i++)
+                if (rules[i].Selector is null && rules[i].ExportTo.ToHashSet().SetEquals(exportTo))
+                {
+                    rules[i] = rules[i].With(rule);
+                    return;
+                }
+            rules.Add(new(rule, host, exportTo, rule.TrafficPolicy, Distinct(rule.Subsets)));
+        }
+
+        public MergedRule? Find(string host, string clientNamespace, LabelSet clientLabels, bool checksExport)
+        {
+            if (exact.TryGetValue(host, out var rules) && Choose(rules, clientNamespace, clientLabels, checksExport) is { } found) return found;
+            foreach (var wildcard in wildcards)
+                if (wildcard != host && Hostnames.IsWithin(host, wildcard) && Choose(exact[wildcard], clientNamespace, clientLabels, checksExport) is { } match)
+                    return match;
+            return null;
+        }
+
+        private static MergedRule? Choose(List<MergedRule> rules, string clientNamespace, LabelSet clientLabels, bool checksExport)
+        {
+            MergedRule? plain = null;
+            foreach (var rule in rules)
+            {
+                if (checksExport && !Exports.Reach(rule.ExportTo, rule.Namespace, clientNamespace)) continue;
+                if (rule.Selector is null) plain ??= rule;
+                else if (rule.Namespace == clientNamespace && rule.Selector.Selects(clientLabels)) return rule;
+            }
+            return plain;
+        }
+
+        private static ImmutableArray<Subset> Distinct(ImmutableArray<Subset> subsets) => [.. subsets.DistinctBy(subset => subset.Name)];
+    }
+}

@@ -1,0 +1,86 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using Mesh.Model.Resources;
+
+namespace Mesh.Model.World;
+
+/// <summary>
+/// What can be called and how: services, routes, rules, gateways. Endpoints are not in it, so it stays the same object while pods come and go,
+/// and with it every <see cref="Scope"/>.
+/// </summary>
+public sealed class Registry
+{
+    private readonly Dictionary<string, ImmutableArray<MeshService>> byHost;
+    private readonly ConcurrentDictionary<(string, Sidecar?), Scope> scopes = [];
+    private readonly ConcurrentDictionary<string, ImmutableArray<VirtualService>> visible = [];
+
+    public Registry(
+        MeshConfig mesh, ImmutableArray<MeshService> services, ImmutableArray<VirtualService> virtualServices, ImmutableArray<DestinationRule> rules,
+        ImmutableArray<Sidecar> sidecars, ImmutableArray<Gateway> gateways)
+    {
+        Mesh = mesh;
+        Services = services;
+        VirtualServices = virtualServices;
+        Rules = new(rules, mesh);
+        Sidecars = new(sidecars);
+        Gateways = gateways;
+        byHost = services.GroupBy(service => service.Host).ToDictionary(group => group.Key, group => group.ToImmutableArray());
+    }
+
+    public MeshConfig Mesh { get; }
+
+    /// <summary>Oldest first.</summary>
+    public ImmutableArray<MeshService> Services { get; }
+
+    /// <summary>With full names and delegates worked in; oldest first.</summary>
+    public ImmutableArray<VirtualService> VirtualServices { get; }
+
+    public DestinationRuleIndex Rules { get; }
+    public ByNamespace<Sidecar> Sidecars { get; }
+    public ImmutableArray<Gateway> Gateways { get; }
+
+    /// <summary>The service of that host as seen from a namespace: its own first, then Kubernetes', then the oldest.</summary>
+    public MeshService? Find(string host, string ns)
+    {
+        if (!byHost.TryGetValue(host, out var all)) return null;
+        MeshService? best = null;
+        foreach (var service in all)
+        {
+            if (!service.IsVisibleIn(ns)) continue;
+            if (service.Namespace == ns) return service;
+            if (best is null || service.IsKubernetes && !best.IsKubernetes) best = service;
+        }
+        return best;
+    }
+
+    /// <summary>What proxies of a namespace see when no Sidecar narrows it, or when <paramref name="sidecar"/> does.</summary>
+    public Scope ScopeOf(string ns, Sidecar? sidecar) => scopes.GetOrAdd((ns, sidecar), key => new(this, key.Item1, key.Item2));
+
+    /// <summary>The Sidecar for a workload: one that selects it, else its namespace's, else the root namespace's.</summary>
+    public Sidecar? SidecarFor(string ns, LabelSet labels)
+    {
+        Sidecar? whole = null;
+        foreach (var sidecar in Sidecars.In(ns))
+        {
+            if (sidecar.Selector is { Count: > 0 } selector)
+            {
+                if (selector.Selects(labels)) return sidecar;
+            }
+            else whole ??= sidecar;
+        }
+        if (whole is not null) return whole;
+        foreach (var sidecar in Sidecars.In(Mesh.RootNamespace))
+            if (sidecar.Selector is null or { Count: 0 }) return sidecar;
+        return null;
+    }
+
+    /// <summary>The VirtualServices that a namespace may use: its own, then those exported to it, oldest first in each.</summary>
+    public ImmutableArray<VirtualService> VirtualServicesVisibleIn(string ns) => visible.GetOrAdd(ns, name =>
+    [
+        .. VirtualServices.Where(vs => vs.Namespace == name && Reaches(vs, name)),
+        .. VirtualServices.Where(vs => vs.Namespace != name && Reaches(vs, name)),
+    ]);
+
+    private bool Reaches(VirtualService vs, string ns) =>
+        Exports.Reach(vs.ExportTo.IsEmpty ? Mesh.VirtualServiceExportTo : vs.ExportTo, vs.Namespace, ns);
+}

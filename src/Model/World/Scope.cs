@@ -1,0 +1,111 @@
+using System.Collections.Immutable;
+using Mesh.Model.Resources;
+
+namespace Mesh.Model.World;
+
+/// <summary>One outbound listener a Sidecar asks for (or the one that stands for "everything").</summary>
+public sealed record EgressScope(SidecarEgress? Listener, ImmutableArray<MeshService> Services, ImmutableArray<VirtualService> VirtualServices)
+{
+    public int Port => Listener?.Port?.Number ?? 0;
+}
+
+/// <summary>The services, routes and rules that proxies of one namespace and one Sidecar see. Shared by all of them.</summary>
+public sealed class Scope
+{
+    private readonly Dictionary<string, MeshService> byHost = [];
+
+    internal Scope(Registry registry, string ns, Sidecar? sidecar)
+    {
+        Registry = registry;
+        Namespace = ns;
+        Sidecar = sidecar;
+        Egress = sidecar is null || sidecar.Egress.IsEmpty ? [Everything(registry, ns)] : [.. sidecar.Egress.Select(egress => Narrowed(registry, ns, egress))];
+
+        var services = ImmutableArray.CreateBuilder<MeshService>();
+        foreach (var service in Egress.SelectMany(egress => egress.Services)) AddService(services, service);
+        if (sidecar is not null && !sidecar.Egress.IsEmpty)
+            foreach (var host in Egress.SelectMany(egress => egress.VirtualServices).SelectMany(Destinations).Distinct())
+                if (!byHost.ContainsKey(host) && registry.Find(host, ns) is { } target) AddService(services, target);
+        Services = services.ToImmutable();
+    }
+
+    public Registry Registry { get; }
+    public string Namespace { get; }
+    public Sidecar? Sidecar { get; }
+    public ImmutableArray<EgressScope> Egress { get; }
+
+    /// <summary>Each host once.</summary>
+    public ImmutableArray<MeshService> Services { get; }
+
+    public OutboundMode Outbound => Sidecar?.Outbound ?? Registry.Mesh.Outbound;
+
+    public MeshService? Find(string host) => byHost.GetValueOrDefault(host);
+
+    public MergedRule? RuleFor(MeshService service, LabelSet clientLabels) =>
+        Registry.Rules.For(Namespace, clientLabels, service.Host, service.Namespace);
+
+    private void AddService(ImmutableArray<MeshService>.Builder services, MeshService service)
+    {
+        if (byHost.TryAdd(service.Host, service)) services.Add(service);
+    }
+
+    private static EgressScope Everything(Registry registry, string ns) => new(
+        null, OncePerHost(registry.Services.Where(service => service.IsVisibleIn(ns)), ns),
+        [.. registry.VirtualServicesVisibleIn(ns).Where(vs => vs.Gateways.Contains("mesh") || HasMeshMatch(vs))]);
+
+    private static EgressScope Narrowed(Registry registry, string ns, SidecarEgress egress)
+    {
+        var hosts = egress.Hosts.Select(host => EgressHost.Parse(host, ns)).ToList();
+        bool Imports(string owner, string host) =>
+            hosts.Exists(h => !h.Excludes && h.Covers(owner, host)) && !hosts.Exists(h => h.Excludes && h.Covers(owner, host));
+        bool ImportsRoute(VirtualService vs) => vs.Hosts.Any(name =>
+            hosts.Exists(h => !h.Excludes && h.CoversNamespace(vs.Namespace) && Hostnames.Matches(name, h.Host))
+            && !hosts.Exists(h => h.Excludes && h.Covers(vs.Namespace, name)));
+
+        var all = Everything(registry, ns);
+        var services = OncePerHost(registry.Services.Where(service => service.IsVisibleIn(ns) && Imports(service.Namespace, service.Host)), ns);
+        return new(
+            egress, egress.Port is { Number: > 0 } port ? [.. services.Where(service => service.PortNumbered(port.Number) is not null)] : services,
+            [.. all.VirtualServices.Where(ImportsRoute)]);
+    }
+
+    private static ImmutableArray<MeshService> OncePerHost(IEnumerable<MeshService> byAge, string ns)
+    {
+        var best = new Dictionary<string, MeshService>();
+        var order = new List<string>();
+        foreach (var service in byAge)
+        {
+            if (!best.TryGetValue(service.Host, out var known))
+            {
+                order.Add(service.Host);
+                best[service.Host] = service;
+            }
+            else if (!known.IsKubernetes && (service.IsKubernetes || service.Namespace == ns && known.Namespace != ns)) best[service.Host] = service;
+        }
+        return [.. order.Select(host => best[host])];
+    }
+
+    private static bool HasMeshMatch(VirtualService vs) =>
+        vs.Http.Any(rule => rule.Match.Any(match => match.Gateways.Contains("mesh")))
+        || vs.Tls.Concat(vs.Tcp).Any(rule => rule.Match.Any(match => match.Gateways.Contains("mesh")));
+
+    private static IEnumerable<string> Destinations(VirtualService vs) =>
+        vs.Http.SelectMany(rule => rule.Route.Select(share => share.Destination.Host).Concat(rule.Mirrors.Select(mirror => mirror.Destination.Host)))
+            .Concat(vs.Tls.Concat(vs.Tcp).SelectMany(rule => rule.Route.Select(share => share.Destination.Host)));
+
+    private readonly record struct EgressHost(string Namespace, string Host, bool Excludes)
+    {
+        public static EgressHost Parse(string text, string home)
+        {
+            var slash = text.IndexOf('/', StringComparison.Ordinal);
+            var (ns, host) = slash < 0 ? ("*", text) : (text[..slash], text[(slash + 1)..]);
+            var excludes = ns.Length > 1 && ns[0] == '~';
+            if (excludes) ns = ns[1..];
+            return new(ns == "." ? home : ns, host.ToLowerInvariant(), excludes);
+        }
+
+        public bool CoversNamespace(string owner) => Namespace == "*" || Namespace == owner;
+
+        public bool Covers(string owner, string host) => CoversNamespace(owner) && Hostnames.IsWithin(host, Host);
+    }
+}
