@@ -131,6 +131,19 @@ public readonly partial struct Fields(Node? node, List<FieldIssue> issues)
     /// <returns>Null when the field is absent.</returns>
     public T? Maybe<T>(string key, Func<Fields, T?> read) where T : class => this[key] is { Exists: true } child ? read(child) : null;
 
+    /// <summary>The value as one line, keys in order: equal for equal content wherever it stood.</summary>
+    public string Canonical()
+    {
+        static string Line(Node? node) => node switch
+        {
+            MapNode map => "{" + string.Join(",", map.Fields.OrderBy(field => field.Key, StringComparer.Ordinal).Select(field => $"{field.Key}:{Line(field.Value)}")) + "}",
+            ListNode list => "[" + string.Join(",", list.Items.Select(Line)) + "]",
+            ScalarNode scalar => scalar.IsQuoted ? $"\"{scalar.Text}\"" : scalar.Text,
+            _ => "",
+        };
+        return Line(Node);
+    }
+
     private ImmutableArray<T> Collect<T>(string key, Action<Fields, ImmutableArray<T>.Builder> read)
     {
         if (Child(key) is not { } child || child is ScalarNode { IsNull: true }) return [];

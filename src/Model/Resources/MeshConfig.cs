@@ -95,6 +95,13 @@ public sealed record ProxySettings
 {
     public static ProxySettings Default { get; } = new();
 
+    /// <summary>What they were read from, in one canonical form: settings of equal text are equal.</summary>
+    public string Text { get; init; } = "";
+
+    public bool Equals(ProxySettings? other) => other is not null && other.Text == Text;
+
+    public override int GetHashCode() => Text.GetHashCode(StringComparison.Ordinal);
+
     public uint TrustedProxies { get; init; }
     public string ForwardClientCertDetails { get; init; } = "";
     public bool AcceptsProxyProtocol { get; init; }
@@ -108,6 +115,7 @@ public sealed record ProxySettings
 
     public static ProxySettings Read(Fields f) => new()
     {
+        Text = f.Canonical(),
         TrustedProxies = f["gatewayTopology"].UIntOrNull("numTrustedProxies") ?? 0,
         ForwardClientCertDetails = f["gatewayTopology"].Text("forwardClientCertDetails"),
         AcceptsProxyProtocol = f["gatewayTopology"].Has("proxyProtocol"),

@@ -13,6 +13,7 @@ public sealed record EgressScope(SidecarEgress? Listener, ImmutableArray<MeshSer
 public sealed class Scope
 {
     private readonly Dictionary<string, MeshService> byHost = [];
+    private readonly ILookup<string, MeshService> aliases;
 
     internal Scope(Registry registry, string ns, Sidecar? sidecar)
     {
@@ -27,6 +28,7 @@ public sealed class Scope
             foreach (var host in Egress.SelectMany(egress => egress.VirtualServices).SelectMany(Destinations).Distinct())
                 if (!byHost.ContainsKey(host) && registry.Find(host, ns) is { } target) AddService(services, target);
         Services = services.ToImmutable();
+        aliases = Services.Where(service => service.Resolution == Resolution.Alias).ToLookup(service => service.AliasOf);
     }
 
     public Registry Registry { get; }
@@ -40,6 +42,9 @@ public sealed class Scope
     public OutboundMode Outbound => Sidecar?.Outbound ?? Registry.Mesh.Outbound;
 
     public MeshService? Find(string host) => byHost.GetValueOrDefault(host);
+
+    /// <summary>The ExternalName services that stand for a host.</summary>
+    public IEnumerable<MeshService> AliasesOf(string host) => aliases[host];
 
     public MergedRule? RuleFor(MeshService service, LabelSet clientLabels) =>
         Registry.Rules.For(Namespace, clientLabels, service.Host, service.Namespace);

@@ -1,0 +1,69 @@
+using System.Collections.Immutable;
+using Mesh.Model.Resources;
+using Mesh.Model.World;
+
+namespace Mesh.Model.Translate;
+
+/// <summary>The clusters of every service that a proxy may call, and the endpoints of those that are sent them.</summary>
+internal static class OutboundClusters
+{
+    public static void Add(View view, IEnumerable<MeshService> services, Parts parts, ImmutableArray<NamedResource>.Builder clusters)
+    {
+        foreach (var service in services)
+        {
+            var rule = view.RuleFor(service);
+            foreach (var port in service.Ports)
+                foreach (var subset in SubsetsOf(rule, service, port))
+                    clusters.Add(parts.Clusters.Get(Inputs(view, service, port, rule, subset), inputs => NamedResource.Of(inputs.Name, OutboundCluster.Build(inputs))));
+        }
+    }
+
+    public static void AddEndpoints(View view, IEnumerable<MeshService> services, Parts parts, ImmutableArray<NamedResource>.Builder assignments)
+    {
+        foreach (var service in services)
+        {
+            if (service.Resolution is Resolution.Alias or Resolution.Dns or Resolution.DnsRoundRobin or Resolution.DynamicDns) continue;
+            var rule = view.RuleFor(service);
+            foreach (var port in service.Ports)
+                foreach (var subset in SubsetsOf(rule, service, port))
+                    if (OutboundCluster.IsSent(service, rule, subset, port.Number, view.Mesh, view.Shape.Kind.IsGateway))
+                        assignments.Add(parts.Assignments.Get(Assignment(view, service, port, rule, subset), inputs => NamedResource.Of(inputs.Cluster, Translate.Assignment.Build(inputs))));
+        }
+    }
+
+    private static IEnumerable<Subset?> SubsetsOf(MergedRule? rule, MeshService service, ServicePort port)
+    {
+        if (port.Protocol == AppProtocol.Udp || service.Resolution == Resolution.Alias) yield break;
+        yield return null;
+        if (rule is null) yield break;
+        foreach (var subset in rule.Subsets) yield return subset;
+    }
+
+    private static ClusterInputs Inputs(View view, MeshService service, ServicePort port, MergedRule? rule, Subset? subset)
+    {
+        var endpoints = view.World.EndpointsOf(service);
+        var inline = service.Resolution is Resolution.Dns or Resolution.DnsRoundRobin;
+        return new(
+            view.Mesh, service, port, rule, subset, endpoints.Accounts, view.World.Policies.ModeForNamespace(service.Namespace),
+            service.Resolution == Resolution.OriginalDestination && AllHaveSidecars(endpoints.For(port.Number)),
+            inline ? endpoints.For(port.Number) : [], inline ? view.Shape.Locality : Locality.None, view.Shape.Kind);
+    }
+
+    private static AssignmentInputs Assignment(View view, MeshService service, ServicePort port, MergedRule? rule, Subset? subset)
+    {
+        var policy = EffectivePolicy.For(rule, subset, port.Number, view.Mesh);
+        var balance = Translate.Assignment.Locality(policy, view.Mesh);
+        var places = balance is { Distribute.IsEmpty: false } || balance is not null && policy.OutlierDetection is not null || service.TrafficDistribution.Length > 0;
+        var endpoints = view.World.EndpointsOf(service).For(port.Number);
+        if (service.IsNodeLocal && view.Shape.NodeName.Length > 0) endpoints = [.. endpoints.Where(endpoint => endpoint.NodeName == view.Shape.NodeName)];
+        return new(
+            Names.Outbound(port.Number, subset?.Name ?? "", service.Host), endpoints, subset?.Labels ?? LabelSet.Empty, balance, policy.OutlierDetection is not null,
+            places ? view.Shape.Locality : Locality.None, false, balance is { FailoverPriority.IsEmpty: false } ? view.Shape.Labels : LabelSet.Empty,
+            service.TrafficDistribution)
+        {
+            Policies = view.World.Policies,
+        };
+    }
+
+    private static bool AllHaveSidecars(ImmutableArray<Endpoint> endpoints) => !endpoints.IsEmpty && endpoints.All(endpoint => endpoint.SpeaksMutualTls);
+}

@@ -1,0 +1,168 @@
+using System.Collections.Immutable;
+using Envoy.Config.Core.V3;
+using Envoy.Config.Listener.V3;
+using Envoy.Config.Route.V3;
+using Envoy.Extensions.Filters.Network.HttpConnectionManager.V3;
+using Envoy.Extensions.TransportSockets.Tls.V3;
+using Mesh.Model.Resources;
+using Mesh.Model.World;
+
+namespace Mesh.Model.Translate;
+
+/// <summary>15006: every connection that enters the pod. Which chain serves it is a matter of port, TLS and ALPN.</summary>
+internal static class InboundListener
+{
+    private const string ServerName = "istio-envoy";
+
+    private static readonly string[] IstioHttp = ["istio-http/1.0", "istio-http/1.1", "istio-h2"];
+    private static readonly string[] IstioTcp = ["istio-peer-exchange", "istio"];
+    private static readonly string[] IstioAny = ["istio", "istio-peer-exchange", .. IstioHttp];
+    private static readonly string[] PlainHttp = ["http/1.0", "http/1.1", "h2c"];
+
+    public static Listener Build(View view, ImmutableArray<InboundTarget> targets, Observation observed, ServerPolicies policies)
+    {
+        var listener = new Listener
+        {
+            Name = Names.VirtualInbound,
+            Address = Protos.Address("0.0.0.0", 15006),
+            UseOriginalDst = true,
+            TrafficDirection = TrafficDirection.Inbound,
+            ListenerFiltersTimeout = Protos.Span(view.Mesh.ProtocolDetectionTimeout),
+            ContinueOnListenerFiltersTimeout = true,
+            ListenerFilters = { ListenerFilters.OriginalDestination(), ListenerFilters.Tls(), ListenerFilters.Http() },
+        };
+        listener.FilterChains.Add(new FilterChain
+        {
+            Name = "virtualInbound-blackhole",
+            FilterChainMatch = new() { DestinationPort = 15006 },
+            Filters = { TcpProxies.To(Names.BlackHole, []) },
+        });
+        var modes = view.World.Policies.ModeFor(view.Shape.Namespace, view.Shape.Labels);
+        foreach (var target in targets)
+            AddChains(listener, view, target, $"{(target.Bind.Length > 0 ? target.Bind : "0.0.0.0")}_{target.Port}", modes.For(target.Port), observed, policies);
+        // A port with a mode of its own that no service names is guarded by that mode too.
+        foreach (var (port, mode) in modes.Ports)
+            if (targets.All(target => target.Port != port)) AddPassthrough(listener, view, port, mode, observed, policies);
+        AddPassthrough(listener, view, 0, modes.Mode, observed, policies);
+        listener.AccessLog.Add(observed.ListenerLogs);
+        return listener;
+    }
+
+    private static void AddPassthrough(Listener listener, View view, int port, MutualTlsMode mode, Observation observed, ServerPolicies policies) =>
+        AddChains(listener, view, new(port, AppProtocol.Auto, [], ""), port == 0 ? "virtualInbound" : $"virtualInbound-{port}", mode, observed, policies);
+
+    private static void AddChains(Listener listener, View view, InboundTarget target, string name, MutualTlsMode mode, Observation observed, ServerPolicies policies)
+    {
+        foreach (var (isHttp, transport, protocols, isMutual) in ChainsFor(target.Protocol, mode))
+        {
+            var match = new FilterChainMatch { TransportProtocol = transport };
+            if (target.Port > 0) match.DestinationPort = (uint)target.Port;
+            match.ApplicationProtocols.Add(protocols);
+            var chain = new FilterChain { Name = target.Services.IsEmpty && isHttp ? $"{name}-catchall-http" : name, FilterChainMatch = match };
+            if (isMutual) chain.TransportSocket = Protos.Socket(ClusterTls.SocketName, ServerTls(view.Mesh, isHttp, view.Shape.Kind.HasIstioFilters));
+            if (isHttp) chain.Filters.Add(Http(view, target, observed, policies));
+            else
+            {
+                if (isMutual && view.Shape.Kind.HasIstioFilters) chain.Filters.Add(new Filter { Name = "istio.metadata_exchange", TypedConfig = IstioFilters.TcpExchange });
+                chain.Filters.Add(policies.TcpFilters);
+                chain.Filters.Add(TcpProxies.To(ClusterOf(target), observed.Logs));
+            }
+            listener.FilterChains.Add(chain);
+        }
+    }
+
+    private static string ClusterOf(InboundTarget target) =>
+        target.Services.IsEmpty && target.Endpoint.Length == 0 && target.Bind.Length == 0 && target.Protocol == AppProtocol.Auto && target.Pool is null
+            ? Names.InboundPassthrough : target.Cluster;
+
+    /// <summary>Istio's table: protocol and mode to (HTTP?, transport, ALPN, mutual TLS?).</summary>
+    private static IEnumerable<(bool IsHttp, string Transport, string[] Protocols, bool IsMutual)> ChainsFor(AppProtocol protocol, MutualTlsMode mode)
+    {
+        var (secured, open) = (mode != MutualTlsMode.Disable, mode != MutualTlsMode.Strict);
+        if (protocol.IsHttp())
+        {
+            if (secured) yield return (true, "tls", open ? IstioAny : [], true);
+            if (open) yield return (true, secured ? "raw_buffer" : "", [], false);
+        }
+        else if (protocol == AppProtocol.Auto)
+        {
+            if (secured)
+            {
+                yield return (true, "tls", IstioHttp, true);
+                yield return (false, "tls", open ? IstioTcp : [], true);
+            }
+            if (!open) yield break;
+            yield return (true, secured ? "raw_buffer" : "", PlainHttp, false);
+            yield return (false, secured ? "raw_buffer" : "", [], false);
+            if (secured) yield return (false, "tls", [], false);
+        }
+        else
+        {
+            if (secured) yield return (false, "tls", open ? IstioAny : [], true);
+            if (!open) yield break;
+            if (secured) yield return (false, "tls", [], false);
+            yield return (false, secured ? "raw_buffer" : "", [], false);
+        }
+    }
+
+    private static DownstreamTlsContext ServerTls(MeshConfig mesh, bool isHttp, bool hasIstioFilters)
+    {
+        var common = new CommonTlsContext
+        {
+            TlsParams = MeshTls.Parameters(mesh),
+            TlsCertificateSdsSecretConfigs = { MeshTls.Certificate },
+            CombinedValidationContext = MeshTls.Believing([.. new[] { mesh.TrustDomain }.Concat(mesh.TrustDomainAliases).Select(domain => $"spiffe://{domain}/*")]),
+        };
+        if (hasIstioFilters && !isHttp) common.AlpnProtocols.Add("istio-peer-exchange");
+        common.AlpnProtocols.Add(["h2", "http/1.1"]);
+        return new() { CommonTlsContext = common, RequireClientCertificate = true };
+    }
+
+    private static Filter Http(View view, InboundTarget target, Observation observed, ServerPolicies policies)
+    {
+        var cluster = ClusterOf(target);
+        var manager = HttpManagers.Create($"inbound_0.0.0.0_{target.Port}", view.Mesh, view.Shape, observed);
+        var headers = view.Shape.Settings.Headers;
+        manager.ServerName = headers is { ServerValue.Length: > 0 } ? headers.ServerValue : ServerName;
+        if (headers?.ServerDisabled == true) manager.ServerHeaderTransformation = HttpConnectionManager.Types.ServerHeaderTransformation.PassThrough;
+        ClientCertificates.Apply(manager, headers, HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward);
+        manager.RouteConfig = Route(view, target, cluster);
+        manager.HttpFilters.Add(policies.HttpFilters);
+        HttpManagers.AddCommonFilters(manager, view.Shape, isOutbound: false);
+        return HttpManagers.AsNetworkFilter(manager);
+    }
+
+    private static RouteConfiguration Route(View view, InboundTarget target, string cluster)
+    {
+        var operation = target.Services is [var (service, port), ..] ? $"{Names.HostAndPort(service.Host, port.Number)}/*" : ":" + target.Port + "/*";
+        return new()
+        {
+            Name = cluster,
+            ValidateClusters = false,
+            VirtualHosts =
+            {
+                new VirtualHost
+                {
+                    Name = $"inbound|http|{(target.Services is [var first, ..] ? first.Port.Number : target.Port)}",
+                    Domains = { "*" },
+                    Routes =
+                    {
+                        new Route
+                        {
+                            Name = "default",
+                            Match = new() { Prefix = "/" },
+                            Decorator = new() { Operation = operation },
+                            Route_ = new()
+                            {
+                                Cluster = cluster,
+                                Timeout = new(),
+                                MaxStreamDuration = new() { MaxStreamDuration_ = new(), GrpcTimeoutHeaderMax = new() },
+                                RetryPolicy = Retries.Inbound(view.Mesh, target.Protocol is AppProtocol.Grpc or AppProtocol.GrpcWeb),
+                            },
+                        },
+                    },
+                },
+            },
+        };
+    }
+}

@@ -1,0 +1,24 @@
+namespace Mesh.Model.Translate;
+
+/// <summary>Istio's names for clusters, listeners and routes. Access logs, metrics and tools depend on them letter by letter.</summary>
+internal static class Names
+{
+    public const string BlackHole = "BlackHoleCluster";
+    public const string Passthrough = "PassthroughCluster";
+    public const string InboundPassthrough = "InboundPassthroughCluster";
+    public const string VirtualOutbound = "virtualOutbound";
+    public const string VirtualInbound = "virtualInbound";
+    public const string AllowAny = "allow_any";
+    public const string BlockAll = "block_all";
+
+    public static string Outbound(int port, string subset, string host) => $"outbound|{port}|{subset}|{host}";
+
+    public static string Inbound(int port) => $"inbound|{port}||";
+
+    /// <summary>The SNI of mesh mTLS, and the cluster name behind an AUTO_PASSTHROUGH gateway.</summary>
+    public static string Sni(int port, string subset, string host) => $"outbound_.{port}_.{subset}_.{host}";
+
+    public static string HostAndPort(string host, int port) => $"{host}:{port}";
+
+    public static string Listener(string address, int port) => $"{address}_{port}";
+}

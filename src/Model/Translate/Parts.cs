@@ -1,0 +1,22 @@
+using Google.Protobuf;
+
+namespace Mesh.Model.Translate;
+
+/// <summary>The memos of all resources, shared between proxies: one encoding of each, whoever is sent it.</summary>
+internal sealed class Parts
+{
+    public Memo<ClusterInputs, NamedResource> Clusters { get; } = new();
+    public Memo<AssignmentInputs, NamedResource> Assignments { get; } = new();
+    public Memo<Digest, NamedResource> ByContent { get; } = new();
+
+    /// <summary>Parts that have no small key of their own: equal bytes give the one resource that is already there.</summary>
+    public NamedResource Share(string name, IMessage message)
+    {
+        var fresh = NamedResource.Of(name, message);
+        return ByContent.Get(new(fresh.TypeUrl, fresh.Name, fresh.Version), _ => fresh);
+    }
+
+    public NamedResource Share(NamedResource fresh) => ByContent.Get(new(fresh.TypeUrl, fresh.Name, fresh.Version), _ => fresh);
+
+    public readonly record struct Digest(string TypeUrl, string Name, string Version);
+}

@@ -1,0 +1,45 @@
+using Mesh.Model.World;
+
+namespace Mesh.Model.Translate;
+
+/// <summary>Everything one kind of proxy is to be sent, by type.</summary>
+public sealed class ProxyConfiguration
+{
+    public required ResourceSet Clusters { get; init; }
+    public required ResourceSet Endpoints { get; init; }
+    public required ResourceSet Listeners { get; init; }
+    public required ResourceSet Routes { get; init; }
+
+    /// <summary>Certificates of gateways under their SDS names; asked for by name.</summary>
+    public ResourceSet Secrets { get; init; } = ResourceSet.Empty;
+
+    /// <summary>Istio's name table (NDS) for proxies that answer DNS; one resource.</summary>
+    public ResourceSet Names { get; init; } = ResourceSet.Empty;
+
+    /// <summary>Virtual hosts one by one, for proxies that take them so (VHDS).</summary>
+    public ResourceSet VirtualHosts { get; init; } = ResourceSet.Empty;
+
+    /// <summary>The set for a type URL; empty for types that the mesh does not serve.</summary>
+    public ResourceSet Of(string typeUrl) => typeUrl switch
+    {
+        TypeUrls.Cluster => Clusters,
+        TypeUrls.Endpoint => Endpoints,
+        TypeUrls.Listener => Listeners,
+        TypeUrls.Route => Routes,
+        TypeUrls.Secret => Secrets,
+        TypeUrls.VirtualHost => VirtualHosts,
+        TypeUrls.NameTable => Names,
+        _ => ResourceSet.Empty,
+    };
+}
+
+internal static class TypeUrls
+{
+    public const string Cluster = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+    public const string Endpoint = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+    public const string Listener = "type.googleapis.com/envoy.config.listener.v3.Listener";
+    public const string Route = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+    public const string VirtualHost = "type.googleapis.com/envoy.config.route.v3.VirtualHost";
+    public const string Secret = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+    public const string NameTable = "type.googleapis.com/istio.networking.nds.v1.NameTable";
+}

@@ -1,0 +1,178 @@
+using System.Collections.Immutable;
+using Envoy.Config.Core.V3;
+using Envoy.Config.Route.V3;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Mesh.Model.Resources;
+using Mesh.Model.World;
+
+namespace Mesh.Model.Translate;
+
+/// <summary>The rules of one VirtualService to Envoy's routes, in order; what can never match is left out.</summary>
+internal static class RouteBuilder
+{
+    public static List<Route> Build(VirtualService vs, RouteContext context)
+    {
+        var routes = new List<Route>();
+        foreach (var rule in vs.Http)
+        {
+            if (rule.Match.IsEmpty)
+            {
+                routes.Add(One(vs, rule, null, context));
+                break;   // a rule without match takes all: the rest is never reached
+            }
+            foreach (var match in rule.Match)
+            {
+                if (match.Port > 0 && match.Port != context.Port) continue;
+                if (!context.Applies(match.Gateways, match.SourceLabels, match.SourceNamespace)) continue;
+                var route = One(vs, rule, match, context);
+                routes.Add(route);
+                if (!context.IsGateway && RouteMatches.TakesAll(route)) return routes;
+            }
+        }
+        return routes;
+    }
+
+    /// <summary>The route of a service without VirtualService.</summary>
+    public static Route Default(MeshService service, ServicePort port, RouteContext context)
+    {
+        var cluster = Names.Outbound(port.Number, "", service.Host);
+        var hash = HashOf(service, port.Number, "", context);
+        var action = new RouteAction
+        {
+            Cluster = cluster,
+            Timeout = new(),
+            MaxGrpcTimeout = new(),
+            RetryPolicy = Retries.Outbound(null, context.Mesh, hash is not null),
+        };
+        Hash(action, hash);
+        return new()
+        {
+            Name = "default",
+            Match = new() { Prefix = "/" },
+            Route_ = action,
+            Decorator = new() { Operation = $"{Names.HostAndPort(service.Host, port.Number)}/*" },
+        };
+    }
+
+    private static Route One(VirtualService vs, HttpRule rule, HttpMatch? match, RouteContext context)
+    {
+        var name = rule.Name.Length > 0 && match is { Name.Length: > 0 } ? $"{rule.Name}.{match.Name}" : rule.Name;
+        var route = new Route
+        {
+            Name = name,
+            Match = RouteMatches.Build(match, vs.Semantics),
+            Metadata = new() { FilterMetadata = { ["istio"] = Protos.Struct(("config", Value.ForString($"/apis/networking.istio.io/v1/namespaces/{vs.Namespace}/virtual-service/{vs.Name}"))) } },
+            StatPrefix = match?.StatPrefix ?? "",
+        };
+        var authority = rule.Rewrite is { Authority.Length: > 0 } ? rule.Rewrite.Authority : HeaderEdits.Authority(rule.Headers);
+        HeaderEdits.Apply(rule.Headers, route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove);
+
+        if (rule.Redirect is { } redirect) route.Redirect = Redirects.Build(redirect, context);
+        else if (rule.DirectResponse is { } direct) route.DirectResponse = Direct(direct);
+        else route.Route_ = Forward(rule, match, vs, authority, context);
+
+        if (rule.Fault is { } fault && Faults.Build(fault) is { } filter) route.TypedPerFilterConfig["envoy.filters.http.fault"] = Protos.Pack(filter);
+        if (rule.Cors is { } cors) route.TypedPerFilterConfig["envoy.filters.http.cors"] = Protos.Pack(CorsRules.Build(cors));
+        route.Decorator = new() { Operation = Operation(route, vs, context) };
+        return route;
+    }
+
+    private static RouteAction Forward(HttpRule rule, HttpMatch? match, VirtualService vs, string? authority, RouteContext context)
+    {
+        var shares = rule.Route.Length > 1 ? [.. rule.Route.Where(share => share.Weight > 0)] : rule.Route;
+        var hash = shares is [var one] && context.Find(one.Destination.Host) is { } target
+            ? HashOf(target, context.PortOf(one.Destination), one.Destination.Subset, context)
+            : shares.Select(share => context.Find(share.Destination.Host) is { } service
+                ? HashOf(service, context.PortOf(share.Destination), share.Destination.Subset, context) : null).FirstOrDefault(found => found is not null);
+        var action = new RouteAction
+        {
+            Timeout = Protos.Span(rule.Timeout ?? default),
+            MaxGrpcTimeout = Protos.Span(rule.Timeout ?? default),
+            RetryPolicy = Retries.Outbound(rule.Retries, context.Mesh, hash is not null),
+        };
+        if (vs.Semantics == RouteSemantics.Gateway) action.ClusterNotFoundResponseCode = RouteAction.Types.ClusterNotFoundResponseCode.InternalServerError;
+        Rewrites.Apply(action, rule.Rewrite, match);
+        if (authority is { Length: > 0 }) action.HostRewriteLiteral = authority;
+        foreach (var mirror in rule.Mirrors.Where(mirror => mirror.Share > 0))
+            action.RequestMirrorPolicies.Add(new RouteAction.Types.RequestMirrorPolicy
+            {
+                Cluster = context.ClusterOf(mirror.Destination),
+                RuntimeFraction = new() { DefaultValue = Faults.Share(mirror.Share) },
+                TraceSampled = false,
+            });
+
+        if (shares is [var single])
+        {
+            action.Cluster = single.IsBroken ? "UnknownService" : context.ClusterOf(single.Destination);
+            Hash(action, hash);
+            if (single.Headers is null) return action;
+        }
+        else Hash(action, hash);
+        action.WeightedClusters = new();
+        foreach (var share in shares) action.WeightedClusters.Clusters.Add(Weighted(share, shares.Length == 1, authority, action, context));
+        if (action.WeightedClusters.Clusters.Count == 0) action.Cluster = "UnknownService";
+        return action;
+    }
+
+    private static WeightedCluster.Types.ClusterWeight Weighted(RouteDestination share, bool isOnly, string? authority, RouteAction action, RouteContext context)
+    {
+        var made = new WeightedCluster.Types.ClusterWeight
+        {
+            Name = share.IsBroken ? "UnknownService" : context.ClusterOf(share.Destination),
+            Weight = isOnly && share.Weight == 0 ? 100u : (uint)share.Weight,
+        };
+        if (HeaderEdits.Authority(share.Headers) is { Length: > 0 } own && string.IsNullOrEmpty(authority)) made.HostRewriteLiteral = own;
+        HeaderEdits.Apply(share.Headers, made.RequestHeadersToAdd, made.RequestHeadersToRemove, made.ResponseHeadersToAdd, made.ResponseHeadersToRemove);
+        return made;
+    }
+
+    public static ConsistentHash? HashOf(MeshService service, int port, string subsetName, RouteContext context)
+    {
+        var rule = context.RuleFor(service);
+        if (rule is null) return null;
+        var subset = rule.Subsets.FirstOrDefault(subset => subset.Name == subsetName);
+        return EffectivePolicy.For(rule, subset, port, context.Mesh).LoadBalancer?.Hash;
+    }
+
+    private static void Hash(RouteAction action, ConsistentHash? hash)
+    {
+        if (hash is null) return;
+        var policy = new RouteAction.Types.HashPolicy();
+        if (hash.Header.Length > 0) policy.Header = new() { HeaderName = hash.Header };
+        else if (hash.Cookie is { } cookie)
+        {
+            policy.Cookie = new() { Name = cookie.Name, Path = cookie.Path };
+            if (cookie.Ttl is { } ttl) policy.Cookie.Ttl = Protos.Span(ttl);
+            foreach (var (name, value) in cookie.Attributes)
+                policy.Cookie.Attributes.Add(new RouteAction.Types.HashPolicy.Types.CookieAttribute { Name = name, Value = value });
+        }
+        else if (hash.SourceIp) policy.ConnectionProperties = new() { SourceIp = true };
+        else if (hash.QueryParameter.Length > 0) policy.QueryParameter = new() { Name = hash.QueryParameter };
+        else return;
+        action.HashPolicy.Add(policy);
+    }
+
+    private static DirectResponseAction Direct(DirectResponse response)
+    {
+        var made = new DirectResponseAction { Status = (uint)response.Status };
+        if (response.Text is not null) made.Body = new() { InlineString = response.Text };
+        else if (response.Bytes is not null) made.Body = new() { InlineBytes = ByteString.CopyFrom(response.Bytes) };
+        return made;
+    }
+
+    /// <summary>The name of the trace span: destination and path, or the VirtualService where there are several destinations.</summary>
+    private static string Operation(Route route, VirtualService vs, RouteContext context)
+    {
+        var path = route.Match.PathSpecifierCase switch
+        {
+            RouteMatch.PathSpecifierOneofCase.Prefix => $"{route.Match.Prefix}*",
+            RouteMatch.PathSpecifierOneofCase.Path => route.Match.Path,
+            RouteMatch.PathSpecifierOneofCase.SafeRegex => route.Match.SafeRegex.Regex,
+            RouteMatch.PathSpecifierOneofCase.PathSeparatedPrefix => $"{route.Match.PathSeparatedPrefix}/*",
+            _ => "/*",
+        };
+        var parts = route.Route_?.Cluster.Split('|');
+        return parts is ["outbound", var port, _, var host] ? $"{host}:{port}{path}" : $"{vs.Name}:{context.Port}{path}";
+    }
+}

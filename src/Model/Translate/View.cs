@@ -1,0 +1,29 @@
+using System.Collections.Immutable;
+using Mesh.Model.Resources;
+using Mesh.Model.World;
+
+namespace Mesh.Model.Translate;
+
+/// <summary>One World as one kind of proxy sees it; what every part of the translation reads.</summary>
+internal sealed class View(World.World world, ProxyShape shape, Scope scope)
+{
+    public World.World World { get; } = world;
+    public ProxyShape Shape { get; } = shape;
+    public Scope Scope { get; } = scope;
+    public MeshConfig Mesh => World.Mesh;
+
+    public MergedRule? RuleFor(MeshService service) => Scope.RuleFor(service, Shape.Labels);
+
+    /// <summary>The service behind a host in a destination: what the scope shows; for gateways anything visible.</summary>
+    public MeshService? Find(string host) => Scope.Find(host);
+
+    public RouteContext Routes(int port, params string[] gateways) => new(
+        Mesh, Find, RuleFor, [.. gateways], port, Shape.Labels, Shape.Namespace, Shape.Kind.IsGateway);
+
+    /// <summary>Idle time of TCP connections to a service, where a rule sets one.</summary>
+    public TimeSpan? TcpIdle(MeshService service, int port, string subset)
+    {
+        var rule = RuleFor(service);
+        return EffectivePolicy.For(rule, rule?.Subsets.FirstOrDefault(one => one.Name == subset), port, Mesh).ConnectionPool?.TcpIdleTimeout;
+    }
+}
