@@ -94,10 +94,11 @@ public abstract class Connection
     }
 
     /// <summary>
-    /// Calls back once, on the loop, when the peer closed or broke the connection, or sent bytes, while nobody fills. Null stops watching.
+    /// Calls back once, on the loop, when the peer closed or broke the connection while nobody fills. Null stops watching.
     /// For idle pooled connections, and for a caller that may give up while we wait for somebody else.
     /// </summary>
-    public abstract void WatchPeer(Action<Connection, PeerNews>? callback);
+    /// <param name="bytesToo">Also when the peer sent bytes: on an idle connection that is as bad as its end.</param>
+    public abstract void WatchPeer(Action<Connection, PeerNews>? callback, bool bytesToo = false);
 
     internal void FlushNow()
     {

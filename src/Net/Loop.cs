@@ -140,6 +140,16 @@ public sealed class Loop : IDisposable
 
     public void Dispose() => Transport.Dispose();
 
+    /// <summary>Something would happen at this instant if the loop were turned.</summary>
+    internal bool HasWork
+    {
+        get
+        {
+            Clock.Refresh();
+            return _ready.Count > 0 || !_posted.IsEmpty || _toFlush.Count > 0 || Transport.HasEvents || Timers.NextIn() <= TimeSpan.Zero;
+        }
+    }
+
     internal LoopWait RentWait() => _waits.TryPop(out var wait) ? wait : new LoopWait(this);
 
     internal void GiveBack(LoopWait wait)

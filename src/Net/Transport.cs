@@ -23,6 +23,9 @@ public abstract class Transport : IDisposable
     /// <summary>Completes what became ready, waiting at most until the loop's next timer. Called by the loop only.</summary>
     public abstract void Poll(TimeSpan waitMax);
 
+    /// <summary>A poll without waiting would have something to do: for simulations, which turn a loop only then.</summary>
+    public virtual bool HasEvents => true;
+
     /// <summary>Ends a running or the next <see cref="Poll"/> at once. Any thread.</summary>
     public abstract void Wake();
 

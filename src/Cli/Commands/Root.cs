@@ -12,6 +12,8 @@ internal static class Root
         Commands =
         [
             Analyze.Command,
+            DemoCommand.Command,
+            ProxyConfigCommand.Command,
             Validate.Command,
         ],
     };

@@ -14,7 +14,7 @@ internal sealed record AccessLogSettings
     public string? TextFormat { get; init; }
     public JsonFormat? Json { get; init; }
     public bool OmitEmptyValues { get; init; }
-    public bool SortJsonKeys { get; init; }
+    
     public AccessLogFilter? Filter { get; init; }
     /// <summary>For the sinks that are services.</summary>
     public ExternalService? Service { get; init; }

@@ -51,7 +51,11 @@ internal sealed record NetworkLocalRateLimit(string Name, string StatPrefix, Tok
 internal sealed record NetworkConnectionLimit(string Name, ulong ConnectionsMax, TimeSpan? Delay) : NetworkFilterSettings(Name);
 
 internal sealed record NetworkExternalAuthorization(string Name, string StatPrefix, ExternalService Service, bool FailOpen, bool IncludePeerCertificate)
-    : NetworkFilterSettings(Name);
+    : NetworkFilterSettings(Name)
+{
+    /// <summary>As in <see cref="ExternalAuthorizationSettings.EnabledBy"/>.</summary>
+    public MetadataMatch? EnabledBy { get; init; }
+}
 
 /// <summary>Istio's exchange of workload metadata at the start of a TCP connection.</summary>
 internal sealed record NetworkPeerMetadata(string Name, string Protocol, bool EnableDiscovery) : NetworkFilterSettings(Name);

@@ -55,7 +55,7 @@ internal sealed record Route
     public Metadata Metadata { get; init; } = Metadata.Empty;
 }
 
-internal enum PathMatchKind { Prefix, Path, SeparatedPrefix, Regex, Connect }
+internal enum PathMatchKind { Prefix, Path, SeparatedPrefix, Regex, Connect, Template }
 
 /// <summary>All criteria must hold; those left out hold for every request.</summary>
 internal sealed record RouteMatchSettings
@@ -116,8 +116,8 @@ internal sealed record Forward : RouteAction
 
     public string PrefixRewrite { get; init; } = "";
     public RegexRewrite? RegexRewrite { get; init; }
-    /// <summary>The new path, formatted (path_rewrite); empty for none.</summary>
-    public string PathRewrite { get; init; } = "";
+    /// <summary>The new path in terms of the variables of a <see cref="PathMatchKind.Template"/>; empty for none.</summary>
+    public string PathTemplateRewrite { get; init; } = "";
     public string HostRewrite { get; init; } = "";
     /// <summary>Take the authority from the endpoint's DNS name.</summary>
     public bool AutoHostRewrite { get; init; }
@@ -130,10 +130,10 @@ internal sealed record Forward : RouteAction
     public TimeSpan? IdleTimeout { get; init; }
     /// <summary>True when the route itself says something of the idle timeout (also "none").</summary>
     public bool HasIdleTimeout { get; init; }
-    public TimeSpan? MaxStreamDuration { get; init; }
-    /// <summary>Null: grpc-timeout is not looked at. Zero: it is taken as it comes.</summary>
-    public TimeSpan? GrpcTimeoutHeaderMax { get; init; }
-    public TimeSpan? GrpcTimeoutHeaderOffset { get; init; }
+    /// <summary>Null: grpc-timeout does not replace <see cref="Timeout"/>. Zero: it does, however long it is.</summary>
+    public TimeSpan? GrpcTimeoutMax { get; init; }
+    /// <summary>Null: the connection's own limit holds. See <see cref="StreamDuration"/>.</summary>
+    public StreamDuration? StreamDuration { get; init; }
 
     public RetrySettings? Retry { get; init; }
     public ImmutableArray<Mirror> Mirrors { get; init; } = [];
@@ -144,6 +144,11 @@ internal sealed record Forward : RouteAction
     public bool HighPriority { get; init; }
     public uint InternalRedirectsMax { get; init; }
 }
+
+/// <summary>How long a stream of this route may live in all, whatever moves on it. Zero is no limit.</summary>
+/// <param name="GrpcHeaderMax">Null: grpc-timeout is not looked at. Zero: it is taken as it comes.</param>
+/// <param name="GrpcHeaderOffset">Taken off the caller's grpc-timeout, so that we give up just before it does.</param>
+internal sealed record StreamDuration(TimeSpan? Max, TimeSpan? GrpcHeaderMax, TimeSpan? GrpcHeaderOffset);
 
 internal sealed record WeightedCluster
 {

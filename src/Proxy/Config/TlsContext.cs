@@ -1,13 +1,12 @@
 using System.Collections.Immutable;
-using System.Security.Authentication;
 
 namespace Mesh.Proxy.Config;
 
 /// <summary>Versions, suites, ALPN and secrets: what both directions share.</summary>
 internal record TlsContext
 {
-    public SslProtocols VersionMin { get; init; } = SslProtocols.Tls12;
-    public SslProtocols VersionMax { get; init; } = SslProtocols.Tls13;
+    public Mesh.Net.Tls.TlsVersion VersionMin { get; init; } = Mesh.Net.Tls.TlsVersion.Tls12;
+    public Mesh.Net.Tls.TlsVersion VersionMax { get; init; } = Mesh.Net.Tls.TlsVersion.Tls13;
     /// <summary>OpenSSL names for TLS 1.2; empty: the process's own list.</summary>
     public ImmutableArray<string> CipherSuites { get; init; } = [];
     public ImmutableArray<string> Curves { get; init; } = [];

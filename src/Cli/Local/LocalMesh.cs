@@ -1,0 +1,182 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Mesh.Cli.Local;
+
+/// <summary>The control plane and the sidecars as ordinary processes of this machine. Disposing it leaves no process and no port behind.</summary>
+internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, TimeProvider time) : IAsyncDisposable
+{
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
+
+    private readonly List<ChildProcess> children = [];
+    private readonly HttpClient probe = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(1) };
+
+    public LocalMeshSettings Settings => settings;
+    public IReadOnlyList<ChildProcess> Children => children;
+
+    /// <exception cref="LocalMeshException">It did not become ready; the message says why in one sentence.</exception>
+    public async Task StartControlPlaneAsync(CancellationToken cancel)
+    {
+        foreach (var port in (int[])[settings.XdsPort, settings.MonitoringPort, settings.ReadyPort])
+            RequireFree(new IPEndPoint(settings.ControlPlaneAddress, port));
+
+        Directory.CreateDirectory(settings.Folder);
+        Directory.CreateDirectory(settings.State);
+        var child = Start("istiod", programs.ControlPlane,
+        [
+            "--folder", settings.Folder,
+            "--state", settings.State,
+            "--grpcAddr", $"{settings.ControlPlaneAddress}:{settings.XdsPort}",
+            "--secureGrpcAddr", "none",
+            "--httpAddr", $"{settings.ControlPlaneAddress}:{settings.ReadyPort}",
+            "--monitoringAddr", $"{settings.ControlPlaneAddress}:{settings.MonitoringPort}",
+        ], new Dictionary<string, string>());
+        await WaitReadyAsync(child, new($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/ready"), cancel);
+    }
+
+    /// <summary>Starts the sidecar (or gateway) of one workload. Ready means: it has its certificate and its configuration.</summary>
+    public async Task StartProxyAsync(Workload workload, CancellationToken cancel, string? network = null)
+    {
+        var captured = network is not null;
+        if (!captured)
+            foreach (var port in (int[])[15021, 15090, 15000, 15020, workload.InboundPort])
+                RequireFree(new IPEndPoint(workload.Address, port));
+
+        var environment = new Dictionary<string, string>
+        {
+            ["POD_NAME"] = workload.Name,
+            ["POD_NAMESPACE"] = workload.Namespace,
+            ["SERVICE_ACCOUNT"] = workload.ServiceAccount,
+            ["INSTANCE_IP"] = $"{workload.Address}",
+            ["ISTIO_META_WORKLOAD_NAME"] = workload.Name,
+            ["ISTIO_META_INTERCEPTION_MODE"] = captured ? "REDIRECT" : "NONE",
+            ["ISTIO_META_CLUSTER_ID"] = "Kubernetes",
+            ["ISTIO_METAJSON_LABELS"] = LabelsJson(workload),
+            ["PROXY_CONFIG"] = $$"""{"discoveryAddress":"{{settings.ControlPlaneAddress}}:{{settings.XdsPort}}","controlPlaneAuthPolicy":"NONE","concurrency":1}""",
+            ["ISTIO_TOKEN_PATH"] = await WriteTokenAsync(workload, cancel),
+            ["TERMINATION_DRAIN_DURATION"] = "1s",
+        };
+        if (!captured) environment["STATUS_ADDRESS"] = $"{workload.Address}";
+
+        var child = Start($"proxy-{workload.Name}", programs.Proxy,
+            ["proxy", workload.IsGateway ? "router" : "sidecar", "--domain", $"{workload.Namespace}.svc.cluster.local"], environment, network, captured ? 1337 : null);
+        await WaitReadyAsync(child, new($"http://{workload.Address}:15021/healthz/ready"), cancel);
+    }
+
+    public ChildProcess StartProgram(string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? network = null) =>
+        Start(name, program, arguments, environment ?? new Dictionary<string, string>(), network);
+
+    /// <returns>Null when the proxy does not answer.</returns>
+    public async Task<string?> MetricsOfAsync(Workload workload, CancellationToken cancel)
+    {
+        try
+        {
+            return await probe.GetStringAsync(new Uri($"http://{workload.Address}:15090/stats/prometheus"), cancel);
+        }
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException && !cancel.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    public static async Task WaitListeningAsync(ChildProcess child, IPEndPoint address, TimeProvider time, CancellationToken cancel)
+    {
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                await socket.ConnectAsync(address, cancel);
+                return;
+            }
+            catch (SocketException) when (!child.HasExited && time.GetElapsedTime(started) < TimeSpan.FromSeconds(20))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(50), time, cancel);
+            }
+            catch (SocketException e)
+            {
+                throw new LocalMeshException($"{child.Name} does not listen on {address} ({e.Message}); its log is {child.LogFile}", e);
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // Callers first: nothing should find its callee gone and count a failure.
+        await Task.WhenAll(children.AsEnumerable().Reverse().Select(child => child.StopAsync(Grace)));
+        foreach (var child in children) child.Dispose();
+        probe.Dispose();
+    }
+
+    /// <summary>The control plane's own program signs who the workload is; the proxy shows that to the certificate authority.</summary>
+    private async Task<string> WriteTokenAsync(Workload workload, CancellationToken cancel)
+    {
+        var file = Path.Combine(settings.State, $"{workload.Name}.token");
+        var start = new ProcessStartInfo(programs.ControlPlane,
+            ["token", "--state", settings.State, "--namespace", workload.Namespace, "--service-account", workload.ServiceAccount]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var token = await process.StandardOutput.ReadToEndAsync(cancel);
+        await process.WaitForExitAsync(cancel);
+        if (process.ExitCode != 0) throw new LocalMeshException($"no identity for {workload.Name}: {await process.StandardError.ReadToEndAsync(cancel)}");
+
+        await File.WriteAllTextAsync(file, token.Trim(), cancel);
+        return file;
+    }
+
+    private ChildProcess Start(
+        string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, string? network = null, int? uid = null)
+    {
+        var child = ChildProcess.Start(name, Path.Combine(settings.State, $"{name}.log"), program, arguments, environment, network, uid);
+        children.Add(child);
+        return child;
+    }
+
+    private async Task WaitReadyAsync(ChildProcess child, Uri ready, CancellationToken cancel)
+    {
+        var started = time.GetTimestamp();
+        while (time.GetElapsedTime(started) < settings.ReadyPatience)
+        {
+            if (child.HasExited)
+                throw new LocalMeshException($"{child.Name} ended with exit code {child.ExitCode} before it was ready:\n{child.LastLines(5)}");
+            try
+            {
+                using var answer = await probe.GetAsync(ready, cancel);
+                if (answer.IsSuccessStatusCode) return;
+            }
+            catch (Exception e) when (e is HttpRequestException or TaskCanceledException && !cancel.IsCancellationRequested)
+            {
+                // Not listening yet: ask again until patience ends.
+            }
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancel);
+        }
+        throw new LocalMeshException($"{child.Name} was not ready within {settings.ReadyPatience.TotalSeconds:0} s ({ready}); its log, {child.LogFile}, ends:\n{child.LastLines(5)}");
+    }
+
+    private static void RequireFree(IPEndPoint address)
+    {
+        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(address);
+        }
+        catch (SocketException e)
+        {
+            throw new LocalMeshException($"cannot listen on {address}: {e.Message.ToLowerInvariant()}; stop what uses it, or choose other ports with --ports-from", e);
+        }
+    }
+
+    private static string LabelsJson(Workload workload) =>
+        $$"""{"app":"{{workload.App}}","version":"{{workload.Version}}","service.istio.io/canonical-name":"{{workload.App}}","service.istio.io/canonical-revision":"{{workload.Version}}"{{(workload.IsGateway ? ",\"istio\":\"ingressgateway\"" : "")}}}""";
+}
+
+/// <param name="Folder">The YAML that the control plane serves and watches.</param>
+/// <param name="State">Logs, tokens, the certificate authority's key.</param>
+internal sealed record LocalMeshSettings(string Folder, string State, IPAddress ControlPlaneAddress, int XdsPort, int MonitoringPort, int ReadyPort)
+{
+    public TimeSpan ReadyPatience { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+/// <summary>The mesh on this machine could not start; the message is what to show.</summary>
+internal sealed class LocalMeshException(string message, Exception? cause = null) : Exception(message, cause);

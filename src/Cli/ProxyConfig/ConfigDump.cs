@@ -1,0 +1,59 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Mesh.Cli.Frame;
+
+namespace Mesh.Cli.ProxyConfig;
+
+/// <summary>A proxy's /config_dump, by section.</summary>
+internal sealed class ConfigDump
+{
+    private const string TypePrefix = "type.googleapis.com/envoy.admin.v3.";
+
+    private readonly IReadOnlyList<JsonNode> sections;
+
+    private ConfigDump(IReadOnlyList<JsonNode> sections) => this.sections = sections;
+
+    /// <exception cref="ConfigDumpException">Not a configuration dump.</exception>
+    public static ConfigDump Parse(string text)
+    {
+        try
+        {
+            return new([.. JsonNode.Parse(text).Items("configs")]);
+        }
+        catch (JsonException e)
+        {
+            throw new ConfigDumpException($"error unmarshalling config dump response from Envoy: {Syntax(e)}", e);
+        }
+    }
+
+    public IEnumerable<JsonNode> Clusters => Required("ClustersConfigDump") is var dump
+        ? dump.Items("dynamic_active_clusters").Concat(dump.Items("static_clusters")).Select(entry => entry.Get("cluster")).OfType<JsonNode>() : [];
+
+    public IEnumerable<JsonNode> Listeners => Required("ListenersConfigDump") is var dump
+        ? dump.Items("dynamic_listeners").Select(entry => entry.Get("active_state", "listener"))
+            .Concat(dump.Items("static_listeners").Select(entry => entry.Get("listener"))).OfType<JsonNode>() : [];
+
+    public IEnumerable<JsonNode> Routes => Required("RoutesConfigDump") is var dump
+        ? dump.Items("dynamic_route_configs").Concat(dump.Items("static_route_configs")).Select(entry => entry.Get("route_config")).OfType<JsonNode>() : [];
+
+    /// <summary>Empty where the proxy was not asked for its endpoints (include_eds).</summary>
+    public IEnumerable<JsonNode> Endpoints => Find("EndpointsConfigDump") is { } dump
+        ? dump.Items("static_endpoint_configs").Concat(dump.Items("dynamic_endpoint_configs")).Select(entry => entry.Get("endpoint_config")).OfType<JsonNode>() : [];
+
+    public IEnumerable<(JsonNode Secret, string Name, string Status)> Secrets => Required("SecretsConfigDump") is var dump
+        ? dump.Items("dynamic_warming_secrets").Select(entry => (entry, entry.Text("name"), "WARMING"))
+            .Concat(dump.Items("dynamic_active_secrets").Select(entry => (entry, entry.Text("name"), "ACTIVE"))) : [];
+
+    public JsonNode SecretsSection => Required("SecretsConfigDump");
+    public JsonNode Bootstrap => Required("BootstrapConfigDump");
+    public IEnumerable<JsonNode> ExtensionConfigs => Find("EcdsConfigDump").Items("ecds_filters").Select(entry => entry.Get("ecds_filter")).OfType<JsonNode>();
+
+    private JsonNode Required(string type) => Find(type) ?? throw new ConfigDumpException($"config dump has no configuration type {TypePrefix}{type}");
+
+    private JsonNode? Find(string type) => sections.FirstOrDefault(section => section.Text("@type") == TypePrefix + type);
+
+    private static string Syntax(JsonException e) => $"syntax error (line {e.LineNumber + 1}:{e.BytePositionInLine + 1}): {e.Message}";
+}
+
+/// <summary>What was given is no configuration of a proxy.</summary>
+internal sealed class ConfigDumpException(string message, Exception? cause = null) : Exception(message, cause);

@@ -1,0 +1,7 @@
+namespace Mesh.Http;
+
+public enum HttpScheme : byte
+{
+    Http = 0,
+    Https,
+}

@@ -1,0 +1,178 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using Mesh.Http;
+using Mesh.Net;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Observe;
+using Mesh.Proxy.Upstream;
+
+namespace Mesh.Proxy.Http;
+
+/// <summary>
+/// One request and its response in flight: what the rooms hand to each other, what filters and the router see, what the access log tells.
+/// Reused for one request after the other (<see cref="Begin"/>), so nothing may keep a reference to it or to its spans past the end. Loop thread only.
+/// </summary>
+internal sealed class Exchange(Worker worker)
+{
+    private readonly Dictionary<(string Filter, string Key), MetadataValue> _metadata = [];
+    private readonly Dictionary<string, string> _filterState = [];
+    private readonly List<EndpointState> _tried = [];
+
+    public Worker Worker => worker;
+    public Loop Loop => worker.Loop;
+    public LoopClock Clock => worker.Loop.Clock;
+    public Random Random => worker.Loop.Random;
+
+    // ---- room 3: what arrived, from whom
+
+    public ClientConnection Client { get; private set; } = null!;
+    public HttpConnectionSettings Settings { get; private set; } = null!;
+    /// <summary>What the proxy had been told when the request began; later changes do not concern it.</summary>
+    public Snapshot Snapshot { get; private set; } = Snapshot.Empty;
+    /// <summary>Belongs to the downstream stream, which reuses it after the end.</summary>
+    public RequestHead Request { get; private set; } = null!;
+    public IDownstreamStream Downstream { get; private set; } = null!;
+    /// <summary>Unique within the process.</summary>
+    public long StreamId { get; private set; }
+    public bool IsGrpc { get; private set; }
+    /// <summary>The path as it arrived, kept only once something has rewritten it.</summary>
+    public string? OriginalPath { get; set; }
+    /// <summary>The client's address as trusted proxies and X-Forwarded-For tell it; the connection's own otherwise.</summary>
+    public System.Net.IPEndPoint Source { get; set; } = null!;
+    /// <summary>The caller is in the same mesh or network (x-envoy-internal).</summary>
+    public bool IsInternal { get; set; }
+    /// <summary>Whether this request's spans are reported; decided once, when its head is there.</summary>
+    public bool IsTraced { get; set; }
+    /// <summary>Private to the tracer.</summary>
+    public object? Span { get; set; }
+
+    // ---- room 4: where to
+
+    public RouteTable? Routes { get; set; }
+    public VirtualHost? VirtualHost { get; set; }
+    /// <summary>Null when nothing matched: filters still run, then the answer is 404.</summary>
+    public Route? Route { get; set; }
+    /// <summary>The entry of a weighted route that was drawn; null when there is only one or none.</summary>
+    public WeightedCluster? WeightedCluster { get; set; }
+    /// <summary>Set by a filter whose edits may change the choice: it is made again before the request goes on.</summary>
+    public bool RouteIsStale { get; set; }
+    /// <summary>Names of a header or cookie that decides the endpoint, by consistent hashing; null without.</summary>
+    public ulong? Hash { get; set; }
+    /// <summary>The cookie that makes the next request hash alike; sent with the response.</summary>
+    public string? HashCookie { get; set; }
+    /// <summary>An endpoint's address that a filter wants, if the cluster has it (stateful session).</summary>
+    public string? WantedEndpoint { get; set; }
+    public bool WantedEndpointIsStrict { get; set; }
+    /// <summary>ALPN to offer by the protocol spoken upstream, instead of the cluster's own list (Istio's alpn filter); empty: the cluster's.</summary>
+    public ImmutableArray<AlpnOverride> AlpnOverrides { get; set; } = [];
+    public Deadline Deadline { get; set; } = Deadline.Never;
+
+    // ---- rooms 5 to 7: to whom, how often
+
+    public ClusterState? Cluster { get; set; }
+    public EndpointState? Endpoint { get; set; }
+    /// <summary>Endpoints that earlier attempts went to.</summary>
+    public IReadOnlyList<EndpointState> Tried => _tried;
+    /// <summary>1 while the first try is under way; 0 before.</summary>
+    public int Attempt { get; set; }
+    public System.Net.IPEndPoint? UpstreamLocal { get; set; }
+    public System.Net.IPEndPoint? UpstreamRemote { get; set; }
+    /// <summary>The certificate the upstream showed.</summary>
+    public Security.PeerIdentity? UpstreamPeer { get; set; }
+    public string UpstreamProtocol { get; set; } = "";
+    public WorkloadLabels? UpstreamLabels { get; set; }
+    /// <summary>Whom the request came from, by its peer metadata; null when it brought none.</summary>
+    public WorkloadLabels? DownstreamLabels { get; set; }
+
+    // ---- the answer
+
+    /// <summary>The upstream's head, or <see cref="OwnResponse"/> for an answer of our own.</summary>
+    public ResponseHead Response { get; set; } = null!;
+    public ResponseHead OwnResponse { get; } = new();
+    /// <summary>Trailers of the response, when it has ended with some.</summary>
+    public Headers ResponseTrailers { get; } = new();
+    /// <summary>The head has been written towards the caller: from here on a failure can only cut the answer short.</summary>
+    public bool ResponseStarted { get; set; }
+    /// <summary>What the caller got; 0 when it got no answer.</summary>
+    public int Status { get; set; }
+    public ResponseFlags Flags { get; set; }
+    /// <summary>%RESPONSE_CODE_DETAILS%</summary>
+    public string Details { get; set; } = "";
+    /// <summary>%UPSTREAM_TRANSPORT_FAILURE_REASON%</summary>
+    public string? UpstreamFailure { get; set; }
+    /// <summary>-1 as long as none was seen.</summary>
+    public int GrpcStatus { get; set; }
+    public long RequestMessages { get; set; }
+    public long ResponseMessages { get; set; }
+
+    // ---- sizes (bodies, as in the access log) and instants (timestamps of the loop's clock; 0 when it did not happen)
+
+    public long RequestBytes { get; set; }
+    public long ResponseBytes { get; set; }
+    public long RequestHeadBytes { get; set; }
+    public long ResponseHeadBytes { get; set; }
+    public DateTimeOffset StartedUtc { get; private set; }
+    public long StartedAt { get; private set; }
+    public long RequestEndedAt { get; set; }
+    public long UpstreamStartedAt { get; set; }
+    public long UpstreamFirstByteAt { get; set; }
+    public long UpstreamEndedAt { get; set; }
+    public long ResponseStartedAt { get; set; }
+    public long EndedAt { get; set; }
+
+    public void Begin(ClientConnection client, HttpConnectionSettings settings, Snapshot snapshot, RequestHead request, IDownstreamStream downstream)
+    {
+        Loop.AssertOwned();
+        (Client, Settings, Snapshot, Request, Downstream) = (client, settings, snapshot, request, downstream);
+        StreamId = worker.NextStreamId();
+        StartedAt = Clock.GetTimestamp();
+        StartedUtc = Clock.GetUtcNow();
+        Source = client.Source;
+        IsInternal = IsTraced = ResponseStarted = RouteIsStale = WantedEndpointIsStrict = false;
+        Span = null;
+        OriginalPath = HashCookie = WantedEndpoint = UpstreamFailure = null;
+        (Routes, VirtualHost, Route, WeightedCluster, Hash) = (null, null, null, null, null);
+        (Cluster, Endpoint, UpstreamLocal, UpstreamRemote, UpstreamPeer) = (null, null, null, null, null);
+        (UpstreamLabels, DownstreamLabels) = (null, client.PeerLabels);
+        AlpnOverrides = [];
+        Deadline = Deadline.Never;
+        UpstreamProtocol = Details = "";
+        Attempt = Status = 0;
+        GrpcStatus = -1;
+        Flags = default;
+        RequestMessages = ResponseMessages = RequestBytes = ResponseBytes = RequestHeadBytes = ResponseHeadBytes = 0;
+        RequestEndedAt = UpstreamStartedAt = UpstreamFirstByteAt = UpstreamEndedAt = ResponseStartedAt = EndedAt = 0;
+        Response = OwnResponse;
+        OwnResponse.Clear();
+        ResponseTrailers.Clear();
+        IsGrpc = Grpc.IsRequest(Request);
+        _metadata.Clear();
+        _filterState.Clear();
+        _tried.Clear();
+    }
+
+    /// <summary>What filters tell each other and the access log: dynamic metadata, by filter and key.</summary>
+    public MetadataValue? GetMetadata(string filter, string key) => _metadata.GetValueOrDefault((filter, key));
+
+    public void SetMetadata(string filter, string key, MetadataValue value) => _metadata[(filter, key)] = value;
+
+    public string? GetFilterState(string key) => _filterState.GetValueOrDefault(key);
+
+    public void SetFilterState(string key, string value) => _filterState[key] = value;
+
+    /// <summary>What the route (or else its virtual host, or else the table) says about the filter of that name, most specific first; null when nobody does.</summary>
+    public FilterOverride? OverrideFor(string filter)
+    {
+        if (WeightedCluster?.FilterOverrides.GetValueOrDefault(filter) is { } ofCluster) return ofCluster;
+        if (Route?.FilterOverrides.GetValueOrDefault(filter) is { } ofRoute) return ofRoute;
+        return VirtualHost?.FilterOverrides.GetValueOrDefault(filter) ?? Routes?.FilterOverrides.GetValueOrDefault(filter);
+    }
+
+    public void Raise(ResponseFlag flag) => Flags = Flags.With(flag);
+
+    public void RememberTried(EndpointState endpoint)
+    {
+        Debug.Assert(_tried.Count < 64, "retries are bounded far below this");
+        if (!_tried.Contains(endpoint)) _tried.Add(endpoint);
+    }
+}

@@ -1,0 +1,13 @@
+using Mesh.Http;
+
+namespace Mesh.Proxy.Http;
+
+/// <summary>The little that a proxy must know of gRPC.</summary>
+internal static class Grpc
+{
+    /// <summary>"application/grpc", alone or with "+proto" or parameters behind; not "application/grpc-web".</summary>
+    public static bool IsRequest(RequestHead request) => IsContentType(request.Headers.Get(KnownHeader.ContentType));
+
+    public static bool IsContentType(ReadOnlySpan<byte> type) =>
+        type.StartsWith("application/grpc"u8) && (type.Length == 16 || type[16] is (byte)'+' or (byte)';');
+}

@@ -1,0 +1,24 @@
+using System.Net;
+using Mesh.Net;
+using Mesh.Net.Tls;
+using Mesh.Proxy.Security;
+
+namespace Mesh.Proxy.Upstream;
+
+/// <summary>What an established connection to an endpoint is. Shared by all exchanges on it.</summary>
+internal sealed class UpstreamConnection(EndpointState endpoint, Connection io)
+{
+    public EndpointState Endpoint => endpoint;
+    public Connection Io => io;
+    public TlsConnection? Tls { get; } = io as TlsConnection;
+    public IPEndPoint? Local { get; } = io.Addresses.Local as IPEndPoint;
+    public IPEndPoint? Remote { get; } = io.Addresses.Peer as IPEndPoint;
+    public PeerIdentity? Peer { get; } = (io as TlsConnection)?.PeerIdentity as PeerIdentity;
+    public string Alpn { get; } = (io as TlsConnection)?.Alpn ?? "";
+    public long OpenedAt { get; } = io.Loop.Clock.GetTimestamp();
+
+    /// <summary>Istio's peer metadata, once the upstream has told it on this connection.</summary>
+    public Observe.WorkloadLabels? PeerLabels { get; set; }
+    /// <summary>The header text <see cref="PeerLabels"/> was read from, so that the same text need not be read again.</summary>
+    public byte[]? PeerLabelsText { get; set; }
+}

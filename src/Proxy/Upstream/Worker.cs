@@ -1,0 +1,86 @@
+using Mesh.Net;
+using Mesh.Net.Tls;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Observe;
+using Mesh.Proxy.Security;
+using Microsoft.Extensions.Logging;
+
+namespace Mesh.Proxy.Upstream;
+
+/// <summary>One loop and all that the proxy keeps on it: its clusters, its counters, what it was last told. Nothing here is shared with another loop.</summary>
+internal sealed class Worker
+{
+    private readonly Dictionary<string, ClusterState> _clusters = [];
+    private long _streamIds, _connectionIds;
+
+    public Worker(int index, Loop loop, TlsProvider tls, ProxyNode node, ILogger log)
+    {
+        (Index, Loop, Node, Log) = (index, loop, node, log);
+        Secure = new(tls, loop.Clock);
+    }
+
+    public int Index { get; }
+    public Loop Loop { get; }
+    public ProxyNode Node { get; }
+    public ILogger Log { get; }
+    public Counters Counters { get; } = new();
+    /// <summary>TLS contexts made ready.</summary>
+    public TlsContexts Secure { get; }
+    public Snapshot Snapshot { get; private set; } = Snapshot.Empty;
+    public IReadOnlyDictionary<string, ClusterState> Clusters => _clusters;
+
+    /// <summary>The whole process is on its way out: responses close their connections.</summary>
+    public bool IsDraining { get; set; }
+
+    public ClusterState? Cluster(string name) => _clusters.GetValueOrDefault(name);
+
+    // Ids are unique over loops without any loop asking another.
+    public long NextStreamId() => (++_streamIds << 8) | (uint)Index;
+
+    public long NextConnectionId() => (++_connectionIds << 8) | (uint)Index;
+
+    /// <summary>Takes the snapshot over. Clusters that stay keep their connections and their experience; those that went live until their last exchange ends.</summary>
+    public void Use(Snapshot snapshot)
+    {
+        Loop.AssertOwned();
+        var before = Snapshot;
+        Snapshot = snapshot;
+        Secure.Use(snapshot.Secrets);
+        if (ReferenceEquals(before.Clusters, snapshot.Clusters) && ReferenceEquals(before.Endpoints, snapshot.Endpoints)) return;
+
+        foreach (var (name, cluster) in snapshot.Clusters)
+        {
+            var endpoints = snapshot.EndpointsOf(cluster);
+            if (_clusters.TryGetValue(name, out var state)) state.Update(cluster, endpoints);
+            else _clusters[name] = new(this, cluster, endpoints);
+        }
+        if (_clusters.Count == snapshot.Clusters.Count) return;
+
+        foreach (var name in _clusters.Keys.Where(name => !snapshot.Clusters.ContainsKey(name)).ToList())
+        {
+            _clusters.Remove(name, out var gone);
+            gone!.Retire();
+        }
+    }
+}
+
+/// <summary>What this proxy is, as filters, logs and peers need to know it.</summary>
+internal sealed record ProxyNode
+{
+    public required string Id { get; init; }
+    public required string Cluster { get; init; }
+    public Locality Locality { get; init; } = Locality.Nowhere;
+    public WorkloadLabels Labels { get; init; } = WorkloadLabels.Unknown;
+    public string Namespace { get; init; } = "";
+    public string ServiceAccount { get; init; } = "";
+    public string TrustDomain { get; init; } = "cluster.local";
+    public bool IsGateway { get; init; }
+    /// <summary>Our workload metadata as peers get it: base64 of the serialised struct; empty when none is told.</summary>
+    public string PeerMetadata { get; init; } = "";
+    /// <summary>HTTP/2 between this mesh's own sidecars.</summary>
+    public bool Http2BetweenSidecars { get; init; } = true;
+    /// <summary>%ENVIRONMENT(X)% and custom tags read from here, never from the process.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> PodLabels { get; init; } = new Dictionary<string, string>();
+    public string InstanceIp { get; init; } = "";
+}
