@@ -270,6 +270,16 @@ public sealed class Headers
         if (field.Known != KnownHeader.None && _first[(int)field.Known] == 0) _first[(int)field.Known] = (short)_count;
     }
 
+    /// <summary>One field of the name, with a value that is in the arena already.</summary>
+    internal void ReplaceFirst(KnownHeader id, Slice value)
+    {
+        var index = _first[(int)id] - 1;
+        _fields[index].ValueOffset = value.Offset;
+        _fields[index].ValueLength = value.Length;
+        _fields[index].Flags &= ~FieldFlags.Canonical;
+        for (var other = NextKnown(id, index + 1); other >= 0; other = NextKnown(id, other + 1)) Drop(other);
+    }
+
     private (int Offset, int Length) StoreValue(ReadOnlySpan<byte> value)
     {
         var offset = Store(value);

@@ -7,7 +7,7 @@ internal struct FieldScan
 {
     private const int ConnectionLinesMax = 8;
 
-    public int StartLineLength;
+    public Slice Target;
     public Slice Host;
     public int HostLines;
     public Slice Length;

@@ -27,11 +27,11 @@ public sealed class H1Parser(HttpLimits limits)
     public ParseStatus ParseRequest(ReadOnlySpan<byte> input, RequestHead head, out int consumed)
     {
         consumed = 0;
-        var status = ReadLines(input, head.Headers, isRequest: true, out var end);
+        var status = ReadLines(input, head, null, out var end);
         if (status != ParseStatus.Done) return status;
 
         head.Headers.TakeArena(input[_start..end]);
-        Error = H1Request.Finish(head, ref _scan, _start, input, limits);
+        Error = H1Request.Finish(head, _scan, limits);
         var ok = Error.IsNone;
         Restart();
         consumed = ok ? end : 0;
@@ -42,11 +42,11 @@ public sealed class H1Parser(HttpLimits limits)
     public ParseStatus ParseResponse(ReadOnlySpan<byte> input, ResponseHead head, ResponseContext asked, out int consumed)
     {
         consumed = 0;
-        var status = ReadLines(input, head.Headers, isRequest: false, out var end);
+        var status = ReadLines(input, null, head, out var end);
         if (status != ParseStatus.Done) return status;
 
         head.Headers.TakeArena(input[_start..end]);
-        Error = H1Response.Finish(head, ref _scan, _start, input, asked);
+        Error = H1Response.Finish(head, _scan, asked);
         if (Error.IsNone) Error = CountInterim(head);
         var ok = Error.IsNone;
         Restart();
@@ -79,8 +79,12 @@ public sealed class H1Parser(HttpLimits limits)
         return ++_interimResponses > limits.InterimResponsesMax ? H1Errors.TooManyInterim : default;
     }
 
-    private ParseStatus ReadLines(ReadOnlySpan<byte> input, Headers headers, bool isRequest, out int end)
+    // Until the head is whole its fields are offsets into the input; the start line is judged as soon as it is there, so that what is no HTTP is
+    // answered at once.
+    private ParseStatus ReadLines(ReadOnlySpan<byte> input, RequestHead? request, ResponseHead? response, out int end)
     {
+        var headers = request?.Headers ?? response!.Headers;
+        var isRequest = request is not null;
         Debug.Assert(_line <= input.Length, "fed fewer bytes than before");
         end = 0;
         while (true)
@@ -110,7 +114,9 @@ public sealed class H1Parser(HttpLimits limits)
 
                 _scan = default;
                 headers.Clear();
-                _scan.StartLineLength = line.Length;
+                Error = isRequest ? H1Request.ReadRequestLine(request!, line, limits, out _scan.Target) : H1Response.ReadStatusLine(response!, line);
+                if (!Error.IsNone) return ParseStatus.Error;
+
                 _inFields = true;
             }
             else if (line.IsEmpty)

@@ -6,45 +6,10 @@ namespace Mesh.Http.H1;
 /// <summary>Makes a RequestHead of a scanned head: request line, authority, persistence, framing, upgrade. The arena already holds the bytes.</summary>
 internal static class H1Request
 {
-    public static ProtocolError Finish(RequestHead head, ref FieldScan scan, int start, ReadOnlySpan<byte> input, HttpLimits limits)
+    /// <summary>Method, version and where the target is. Everything else of the head is reset for the fields to come.</summary>
+    public static ProtocolError ReadRequestLine(RequestHead head, ReadOnlySpan<byte> line, HttpLimits limits, out Slice target)
     {
         Reset(head);
-        var error = ReadRequestLine(head, input.Slice(start, scan.StartLineLength), limits, out var target);
-        if (!error.IsNone) return error;
-
-        var wishes = HopByHop.Apply(scan, head.Headers);
-        head.KeepAlive = head.Version == HttpVersion.Http11 ? !wishes.Close : wishes.KeepAlive && !wishes.Close;
-        head.ExpectsContinue = scan.ExpectsContinue && head.Version == HttpVersion.Http11;
-        head.AcceptsTrailers = scan.TeTrailers;
-
-        // Host before target: a whole URL's authority counts more (RFC 9112 §3.2.2), but a bad Host is refused either way.
-        error = ReadHost(head, scan, limits);
-        if (error.IsNone) error = ReadTarget(head, target);
-        if (error.IsNone && scan.HostLines == 0 && head.Authority.IsEmpty && head.Version == HttpVersion.Http11) error = H1Errors.MissingHost;
-        if (!error.IsNone) return error;
-
-        error = H1Framing.OfRequest(scan, head.Headers, head.Version, out var body);
-        if (!error.IsNone) return error;
-        if (head.Method == Method.Connect && !body.IsEmpty) return scan.EncodingLines > 0 ? H1Errors.EncodingNotAllowed : H1Errors.BadLength;
-
-        head.Body = body;
-        if (wishes.Upgrade && scan.Upgrade.Length > 0 && body.IsEmpty) ReadUpgrade(head, scan.Upgrade);
-        return default;
-    }
-
-    // Everything but the fields, which the scan has just filled in.
-    private static void Reset(RequestHead head)
-    {
-        head.UsePath(default);
-        head.UseAuthority(default);
-        head.UseProtocol(default);
-        head.Scheme = HttpScheme.Http;
-        head.Version = HttpVersion.Http11;
-        head.Body = BodyFraming.None;
-    }
-
-    private static ProtocolError ReadRequestLine(RequestHead head, ReadOnlySpan<byte> line, HttpLimits limits, out Slice target)
-    {
         target = default;
         var firstSpace = line.IndexOf((byte)' ');
         var lastSpace = line.LastIndexOf((byte)' ');
@@ -71,6 +36,40 @@ internal static class H1Request
 
         head.Version = HttpVersion.Http10;
         return limits.AcceptHttp10 && version[5] == '1' && version[7] == '0' ? default : H1Errors.LowVersion;
+    }
+
+    /// <summary>Call when the arena holds the whole head.</summary>
+    public static ProtocolError Finish(RequestHead head, in FieldScan scan, HttpLimits limits)
+    {
+        var wishes = HopByHop.Apply(scan, head.Headers);
+        head.KeepAlive = head.Version == HttpVersion.Http11 ? !wishes.Close : wishes.KeepAlive && !wishes.Close;
+        head.ExpectsContinue = scan.ExpectsContinue && head.Version == HttpVersion.Http11;
+        head.AcceptsTrailers = scan.TeTrailers;
+
+        // Host before target: a whole URL's authority counts more (RFC 9112 §3.2.2), but a bad Host is refused either way.
+        var error = ReadHost(head, scan, limits);
+        if (error.IsNone) error = ReadTarget(head, scan.Target);
+        if (error.IsNone && scan.HostLines == 0 && head.Authority.IsEmpty && head.Version == HttpVersion.Http11) error = H1Errors.MissingHost;
+        if (!error.IsNone) return error;
+
+        error = H1Framing.OfRequest(scan, head.Headers, head.Version, out var body);
+        if (!error.IsNone) return error;
+        if (head.Method == Method.Connect && !body.IsEmpty) return scan.EncodingLines > 0 ? H1Errors.EncodingNotAllowed : H1Errors.BadLength;
+
+        head.Body = body;
+        if (wishes.Upgrade && scan.Upgrade.Length > 0 && body.IsEmpty) ReadUpgrade(head, scan.Upgrade);
+        return default;
+    }
+
+    // Everything but the fields, which the parser has just cleared.
+    private static void Reset(RequestHead head)
+    {
+        head.UsePath(default);
+        head.UseAuthority(default);
+        head.UseProtocol(default);
+        head.Scheme = HttpScheme.Http;
+        head.Version = HttpVersion.Http11;
+        head.Body = BodyFraming.None;
     }
 
     private static ProtocolError ReadHost(RequestHead head, in FieldScan scan, HttpLimits limits)

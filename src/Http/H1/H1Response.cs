@@ -3,13 +3,18 @@ namespace Mesh.Http.H1;
 /// <summary>Makes a ResponseHead of a scanned head: status line, persistence, framing.</summary>
 internal static class H1Response
 {
-    public static ProtocolError Finish(ResponseHead head, ref FieldScan scan, int start, ReadOnlySpan<byte> input, ResponseContext asked)
+    /// <summary>Version, status and words. Everything else of the head is reset for the fields to come.</summary>
+    public static ProtocolError ReadStatusLine(ResponseHead head, ReadOnlySpan<byte> line)
     {
         head.UseReason(default);
         head.UseProtocol(default);
-        var line = input.Slice(start, scan.StartLineLength);
-        if (!ReadStatusLine(head, line)) return H1Errors.BadStatusLine;
+        head.Body = BodyFraming.None;
+        return TryReadStatusLine(head, line) ? default : H1Errors.BadStatusLine;
+    }
 
+    /// <summary>Call when the arena holds the whole head.</summary>
+    public static ProtocolError Finish(ResponseHead head, in FieldScan scan, ResponseContext asked)
+    {
         var wishes = HopByHop.Apply(scan, head.Headers);
         head.Headers.Remove(KnownHeader.Host);
         var error = H1Framing.OfResponse(scan, head, asked);
@@ -21,7 +26,7 @@ internal static class H1Response
         return default;
     }
 
-    private static bool ReadStatusLine(ResponseHead head, ReadOnlySpan<byte> line)
+    private static bool TryReadStatusLine(ResponseHead head, ReadOnlySpan<byte> line)
     {
         // "HTTP/1.1 200 OK"; the space and the words behind the status are often missing and mean nothing.
         if (line.Length < 12 || !line.StartsWith("HTTP/1."u8) || line[7] is not ((byte)'0' or (byte)'1') || line[8] != ' ') return false;

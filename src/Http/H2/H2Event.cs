@@ -8,6 +8,12 @@ public enum H2EventKind : byte
     /// <summary>Server: a request began; <see cref="H2Stream.Request"/> is filled. <see cref="H2Event.EndStream"/>: it has no body.</summary>
     Request,
 
+    /// <summary>
+    /// Server: a well-formed request that is to be answered with <see cref="H2Event.Error"/>'s status, not passed on: fields beyond the limit, no
+    /// host, no path. <see cref="H2Stream.Request"/> may be incomplete.
+    /// </summary>
+    RefusedRequest,
+
     /// <summary>Client: an interim or final response; <see cref="H2Stream.Response"/> is filled.</summary>
     Response,
 
@@ -19,7 +25,7 @@ public enum H2EventKind : byte
 
     /// <summary>
     /// The stream is dead both ways: the peer reset it, went away before it, or broke a rule on it (then <see cref="H2Event.Error"/> says which
-    /// and the reset has been written). Nothing more comes for it.
+    /// and the reset has been written). Nothing more comes for it. <see cref="H2Event.Stream"/> is null for a malformed request that never became one.
     /// </summary>
     Reset,
 
@@ -35,7 +41,10 @@ public enum H2EventKind : byte
     /// <summary>The peer takes no new streams; those it will not process come as Reset with RefusedStream.</summary>
     GoAway,
 
-    /// <summary>The connection is over: GOAWAY has been written; flush and close. <see cref="H2Event.Error"/> says why.</summary>
+    /// <summary>
+    /// The connection is over and all its streams with it: GOAWAY has been written; flush, close, release the streams.
+    /// <see cref="H2Event.Error"/> says why.
+    /// </summary>
     ConnectionError,
 }
 

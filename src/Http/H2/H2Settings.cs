@@ -20,6 +20,9 @@ public sealed record H2Settings
     /// <summary>Server only: RFC 8441, for WebSocket over HTTP/2.</summary>
     public bool ExtendedConnect { get; init; } = true;
 
+    /// <summary>A malformed request ends the connection (edges) instead of its stream (tunnels that many share).</summary>
+    public bool MalformedEndsConnection { get; init; }
+
     /// <summary>Frames behind HEADERS for one block; an empty one that does not end it is a violation by itself (CVE-2024-27316, -30255).</summary>
     public int ContinuationFramesMax { get; init; } = 8;
 

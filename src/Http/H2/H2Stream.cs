@@ -38,11 +38,25 @@ public sealed class H2Stream
     internal int SendWindow;
     internal int ReceiveWindow;      // what the peer may still send
     internal long BodyLeft;          // of a declared content-length; -1 when none was declared
+    internal int OwedWindow;         // consumed but not yet told to the peer
+    internal ResponseContext Asked;
+    internal int InterimHeads;
     internal bool FinalHeadReceived; // client: the final response is here, so that further HEADERS are trailers
-    internal bool IsBodyForbidden;   // client: HEAD, 204, 304
+    internal bool FinalHeadSent;
     internal bool WantsToSend;       // was refused window; Writable is owed
     internal bool IsShown;           // the owner knows it: it must release it
     internal long OpenedMs;
+
+    internal void Open(int id, int sendWindow, int receiveWindow, long nowMs)
+    {
+        Id = id;
+        State = H2StreamState.Open;
+        SendWindow = sendWindow;
+        ReceiveWindow = receiveWindow;
+        OpenedMs = nowMs;
+        BodyLeft = -1;
+        IsShown = true;
+    }
 
     internal void Clear()
     {
@@ -50,9 +64,10 @@ public sealed class H2Stream
         _response?.Headers.Trim();
         _trailers?.Trim();
         Tag = null;
-        UnconsumedBytes = 0;
+        UnconsumedBytes = OwedWindow = InterimHeads = 0;
         BodyLeft = -1;
-        FinalHeadReceived = IsBodyForbidden = WantsToSend = IsShown = false;
+        Asked = default;
+        FinalHeadReceived = FinalHeadSent = WantsToSend = IsShown = false;
     }
 }
 
