@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mesh.Model.Schema;
 
 namespace Mesh.Cli.Frame;
 
@@ -99,7 +100,7 @@ internal static class CommandLine
         {
             FlagKind.Switch when Truth(value) is null => "must be true or false",
             FlagKind.Number when !int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _) => "must be a whole number",
-            FlagKind.Duration when !GoDuration.TryParse(value, out _) => "must be a duration such as 30s or 1m30s",
+            FlagKind.Duration when !GoDuration.TryParse(value, out _, out var problem) => problem,
             _ => flag.Check?.Invoke(value),
         };
         var shown = flag.Short is { } letter ? $"-{letter}, --{flag.Name}" : $"--{flag.Name}";

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mesh.Model.Schema;
 
 namespace Mesh.Cli.Frame;
 
@@ -24,7 +25,7 @@ internal sealed class Invocation(Command command, string path, Terminal terminal
 
     public bool Is(string flag) => CommandLine.Truth(Text(flag)) ?? false;
     public int Number(string flag) => int.Parse(Text(flag), CultureInfo.InvariantCulture);
-    public TimeSpan Duration(string flag) => GoDuration.TryParse(Text(flag), out var span) ? span : TimeSpan.Zero;
+    public TimeSpan Duration(string flag) => GoDuration.TryParse(Text(flag), out var nanoseconds, out _) ? TimeSpan.FromTicks(nanoseconds / 100) : TimeSpan.Zero;
 
     public IReadOnlyList<string> Many(string flag)
     {

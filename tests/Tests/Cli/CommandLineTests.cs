@@ -42,24 +42,6 @@ public sealed class CommandLineTests
         Assert.Equal("istio-system", parsed.Text("istioNamespace"));
     }
 
-    [Theory]
-    [InlineData("1m30s", 90_000)]
-    [InlineData("1.5s", 1_500)]
-    [InlineData("0", 0)]
-    [InlineData("-2ms", -2)]
-    public void Durations_are_read_as_Go_writes_them(string text, int milliseconds)
-    {
-        Assert.True(GoDuration.TryParse(text, out var span));
-        Assert.Equal(milliseconds, span.TotalMilliseconds);
-    }
-
-    [Theory]
-    [InlineData("")]
-    [InlineData("5")]
-    [InlineData("5 s")]
-    [InlineData("s")]
-    public void What_is_no_duration_is_refused(string text) => Assert.False(GoDuration.TryParse(text, out _));
-
     [Fact]
     public void A_table_pads_all_but_the_last_cell_and_a_short_row_ends_a_column()
     {
