@@ -48,6 +48,9 @@ internal sealed class ClientConnection
     /// <summary>Our own identity's URI as presented on this connection; null over plain text.</summary>
     public string? LocalUri { get; set; }
 
+    /// <summary>This connection's part of x-forwarded-client-cert, written once.</summary>
+    public byte[]? ClientCertHeader { get; set; }
+
     public bool IsMutualTls => Peer is not null;
 
     // Istio's peer metadata, when the peer sent it on this connection.

@@ -12,11 +12,21 @@ namespace Mesh.Proxy.Http;
 /// One request and its response in flight: what the rooms hand to each other, what filters and the router see, what the access log tells.
 /// Reused for one request after the other (<see cref="Begin"/>), so nothing may keep a reference to it or to its spans past the end. Loop thread only.
 /// </summary>
-internal sealed class Exchange(Worker worker)
+internal sealed class Exchange
 {
+    private readonly Worker worker;
+    private readonly LoopTimer _routeTimer, _tryTimer;
     private readonly Dictionary<(string Filter, string Key), MetadataValue> _metadata = [];
     private readonly Dictionary<string, string> _filterState = [];
     private readonly List<EndpointState> _tried = [];
+
+    public Exchange(Worker worker)
+    {
+        this.worker = worker;
+        Upload = new(this);
+        _routeTimer = new(worker.Loop, () => Cut(FailureKind.Timeout));
+        _tryTimer = new(worker.Loop, () => Cut(FailureKind.PerTryTimeout));
+    }
 
     public Worker Worker => worker;
     public Loop Loop => worker.Loop;
@@ -35,6 +45,8 @@ internal sealed class Exchange(Worker worker)
     /// <summary>Unique within the process.</summary>
     public long StreamId { get; private set; }
     public bool IsGrpc { get; private set; }
+    /// <summary>Our name in the response, as bytes.</summary>
+    public byte[] Server { get; private set; } = [];
     /// <summary>The path as it arrived, kept only once something has rewritten it.</summary>
     public string? OriginalPath { get; set; }
     /// <summary>The client's address as trusted proxies and X-Forwarded-For tell it; the connection's own otherwise.</summary>
@@ -73,8 +85,17 @@ internal sealed class Exchange(Worker worker)
     public EndpointState? Endpoint { get; set; }
     /// <summary>Endpoints that earlier attempts went to.</summary>
     public IReadOnlyList<EndpointState> Tried => _tried;
+    /// <summary>The endpoint that has this exchange among its active ones; kept by the cluster.</summary>
+    public EndpointState? CountedAt { get; set; }
+    public bool IsCountedAsRetry { get; set; }
     /// <summary>1 while the first try is under way; 0 before.</summary>
     public int Attempt { get; set; }
+    /// <summary>The stream of the present attempt; null between attempts.</summary>
+    public IUpstreamStream? Upstream { get; private set; }
+    /// <summary>The request's body on its way.</summary>
+    public Upload Upload { get; }
+    /// <summary>Why the present attempt was ended from our side; null while it was not.</summary>
+    public FailureKind? CutBy { get; private set; }
     public System.Net.IPEndPoint? UpstreamLocal { get; set; }
     public System.Net.IPEndPoint? UpstreamRemote { get; set; }
     /// <summary>The certificate the upstream showed.</summary>
@@ -124,6 +145,7 @@ internal sealed class Exchange(Worker worker)
     {
         Loop.AssertOwned();
         (Client, Settings, Snapshot, Request, Downstream) = (client, settings, snapshot, request, downstream);
+        Server = worker.Bytes(settings.ServerName);
         StreamId = worker.NextStreamId();
         StartedAt = Clock.GetTimestamp();
         StartedUtc = Clock.GetUtcNow();
@@ -136,6 +158,7 @@ internal sealed class Exchange(Worker worker)
         (UpstreamLabels, DownstreamLabels) = (null, client.PeerLabels);
         AlpnOverrides = [];
         Deadline = Deadline.Never;
+        Timeout = null;
         UpstreamProtocol = Details = "";
         Attempt = Status = 0;
         GrpcStatus = -1;
@@ -146,6 +169,9 @@ internal sealed class Exchange(Worker worker)
         OwnResponse.Clear();
         ResponseTrailers.Clear();
         IsGrpc = Grpc.IsRequest(Request);
+        CutBy = null;
+        Upstream = null;
+        Upload.Begin();
         _metadata.Clear();
         _filterState.Clear();
         _tried.Clear();
@@ -169,6 +195,64 @@ internal sealed class Exchange(Worker worker)
     }
 
     public void Raise(ResponseFlag flag) => Flags = Flags.With(flag);
+
+    /// <summary>Ends what is under way for a reason of ours or the caller's. The first reason counts; it answers whoever waits for the upstream.</summary>
+    public void Cut(FailureKind why)
+    {
+        if (CutBy is not null) return;
+
+        CutBy = why;
+        Upstream?.Abort();
+    }
+
+    public bool CallerIsGone => CutBy is FailureKind.DownstreamClosed or FailureKind.DownstreamReset;
+
+    /// <summary>An attempt begins: an earlier attempt's own timeout is forgotten.</summary>
+    public void BeginAttempt(IUpstreamStream stream, TimeSpan? timeout)
+    {
+        Upstream = stream;
+        var connection = stream.Connection;
+        (UpstreamLocal, UpstreamRemote, UpstreamPeer) = (connection.Local, connection.Remote, connection.Peer);
+        UpstreamStartedAt = Clock.GetTimestamp();
+        if (timeout is { } limit) _tryTimer.Arm(Deadline.After(Clock, limit));
+    }
+
+    public void EndAttempt()
+    {
+        _tryTimer.Disarm();
+        if (CutBy == FailureKind.PerTryTimeout) CutBy = null;
+        Upstream?.Release();
+        Upstream = null;
+    }
+
+    /// <summary>Gave its connection back already.</summary>
+    public void ForgetUpstream()
+    {
+        _tryTimer.Disarm();
+        Upstream = null;
+    }
+
+    /// <summary>The route's timeout counts from the end of the request.</summary>
+    public void OnRequestEnded()
+    {
+        if (RequestEndedAt != 0) return;
+
+        RequestEndedAt = Clock.GetTimestamp();
+        if (Timeout is { } limit)
+        {
+            Deadline = Deadline.After(Clock, limit);
+            _routeTimer.Arm(Deadline);
+        }
+    }
+
+    /// <summary>The route's limit for the whole request; null is none. Set once, when the route is known.</summary>
+    public TimeSpan? Timeout { get; set; }
+
+    public void StopTimers()
+    {
+        _routeTimer.Disarm();
+        _tryTimer.Disarm();
+    }
 
     public void RememberTried(EndpointState endpoint)
     {

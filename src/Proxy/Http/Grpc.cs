@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using Mesh.Http;
 
 namespace Mesh.Proxy.Http;
@@ -10,4 +11,12 @@ internal static class Grpc
 
     public static bool IsContentType(ReadOnlySpan<byte> type) =>
         type.StartsWith("application/grpc"u8) && (type.Length == 16 || type[16] is (byte)'+' or (byte)';');
+
+    /// <summary>The grpc-status among these fields; null when there is none, 2 (UNKNOWN) when it cannot be read.</summary>
+    public static int? StatusIn(Headers fields)
+    {
+        if (!fields.TryGet(KnownHeader.GrpcStatus, out var text)) return null;
+
+        return Utf8Parser.TryParse(text, out int status, out var read) && read == text.Length && status >= 0 ? status : 2;
+    }
 }

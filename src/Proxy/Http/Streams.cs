@@ -48,11 +48,14 @@ internal interface IDownstreamStream : IBodySource, IBodySink
     /// <summary>From here on bytes both ways, whatever they are: an upgrade or CONNECT was answered.</summary>
     void BeginTunnel();
 
-    /// <summary>The caller closed or reset while we were busy elsewhere.</summary>
-    bool IsGone { get; }
+    /// <summary>Bytes are here that nobody has read: a read would not wait.</summary>
+    bool HasInput { get; }
 
-    /// <summary>Tells <paramref name="stream"/> to abort when the caller goes away while the response is awaited; null stops that.</summary>
-    void AbortWithCaller(IUpstreamStream? stream);
+    /// <summary>Whether its caller closes (HTTP/1) or resets (HTTP/2) when it gives up.</summary>
+    FailureKind GoneAs { get; }
+
+    /// <summary>While nobody reads: cuts the exchange (<see cref="Exchange.Cut"/>) when the caller goes away.</summary>
+    void WatchCaller(bool watch);
 
     /// <summary>Ends the stream without a proper end: the caller sees that the response is cut.</summary>
     void Abort(ProtocolError reason = default);

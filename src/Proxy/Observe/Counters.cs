@@ -23,7 +23,7 @@ internal sealed class Counters
     public IReadOnlyList<TcpSeries> Tcp => _tcpList;
 
     public long DownstreamConnections, DownstreamConnectionsActive, DownstreamRequests, DownstreamRequestsActive;
-    public long AccessLogLinesDropped, ConnectionsShed, RequestsShed, ProtocolErrors, TlsHandshakes, TlsFailures, Bugs;
+    public long AccessLogLinesDropped, ConnectionsShed, RequestsShed, ProtocolErrors, TlsHandshakes, TlsFailures, Bugs, ConnectionsWithoutChain;
 
     public RequestSeries RequestsFor(SeriesLabels labels)
     {

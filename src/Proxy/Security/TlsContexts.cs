@@ -11,6 +11,7 @@ internal sealed class TlsContexts(TlsProvider provider, TimeProvider time)
     public const string MeshH2 = "mesh-h2";
 
     private readonly Dictionary<Key, (Net.Tls.TlsContext? Context, string? Reason)> _contexts = [];
+    private readonly Dictionary<CertificateSecret, string> _uris = [];
     private ImmutableDictionary<string, Secret> _secrets = ImmutableDictionary<string, Secret>.Empty;
 
     /// <summary>Contexts in use by connections live on; new connections get new ones where a secret changed.</summary>
@@ -20,6 +21,7 @@ internal sealed class TlsContexts(TlsProvider provider, TimeProvider time)
 
         _secrets = secrets;
         _contexts.Clear();
+        _uris.Clear();
     }
 
     /// <returns>Null and the reason when a secret has not arrived or cannot be used.</returns>
@@ -39,6 +41,23 @@ internal sealed class TlsContexts(TlsProvider provider, TimeProvider time)
         if (_contexts.TryGetValue(key, out var known)) return known;
 
         return _contexts[key] = Create(tls, TlsSide.Client, alpn.IsEmpty ? tls.Alpn : alpn, requiredName);
+    }
+
+    /// <summary>The URI of the certificate that a context presents; empty when it has none.</summary>
+    public string OwnUri(DownstreamTls tls)
+    {
+        foreach (var name in tls.CertificateNames)
+            if (_secrets.GetValueOrDefault(name) is CertificateSecret secret) return UriOf(secret);
+        foreach (var secret in tls.Certificates) return UriOf(secret);
+        return "";
+    }
+
+    private string UriOf(CertificateSecret secret)
+    {
+        if (_uris.TryGetValue(secret, out var known)) return known;
+
+        using var leaf = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(System.Text.Encoding.UTF8.GetString(secret.ChainPem.Span));
+        return _uris[secret] = CertificateNames.Read(leaf).Uris.FirstOrDefault() ?? "";
     }
 
     private (Net.Tls.TlsContext? Context, string? Reason) Create(Config.TlsContext tls, TlsSide side, ImmutableArray<string> alpn, string requiredName)

@@ -114,34 +114,77 @@ internal sealed class ClusterState
         return true;
     }
 
-    public bool TryBeginRequest()
+    /// <summary>Counts a request in, if the limits allow one more; <see cref="EndExchange"/> counts it out, once, however many attempts it made.</summary>
+    public bool TryBeginRequest(Exchange exchange, EndpointState endpoint)
     {
-        if (Requests >= Config.Limits.RequestsMax)
+        if (exchange.CountedAt is not { } before)
         {
-            RequestsOverflowed++;
-            return false;
+            if (Requests >= Config.Limits.RequestsMax)
+            {
+                RequestsOverflowed++;
+                return false;
+            }
+            Requests++;
         }
-
-        Requests++;
+        else
+        {
+            before.ActiveRequests--;
+        }
+        exchange.CountedAt = endpoint;
+        endpoint.ActiveRequests++;
+        endpoint.RequestsTotal++;
         RequestsTotal++;
         return true;
     }
 
-    public void EndRequest() => Requests--;
-
-    public bool TryBeginRetry()
+    public bool TryBeginRetry(Exchange exchange)
     {
+        if (exchange.IsCountedAsRetry) return true;
+
         var limit = Config.Limits.RetryBudget is { } budget
             ? Math.Max(budget.RetriesMin, Requests * budget.Percent / 100)
             : Config.Limits.RetriesMax;
         if (Retries >= limit) return false;
 
+        exchange.IsCountedAsRetry = true;
         Retries++;
         RetriesTotal++;
         return true;
     }
 
-    public void EndRetry() => Retries--;
+    /// <summary>An attempt failed without a response.</summary>
+    public void Report(Exchange exchange, in Failure failure)
+    {
+        if (exchange.Endpoint is { } endpoint && failure.Side == Side.Upstream) endpoint.RequestsFailed++;
+        if (failure.Kind is FailureKind.Timeout or FailureKind.PerTryTimeout) TimeoutsTotal++;
+    }
+
+    /// <summary>An attempt was answered.</summary>
+    public void Report(Exchange exchange, int status)
+    {
+        switch (status / 100)
+        {
+            case 2: Status2xx++; break;
+            case 3: Status3xx++; break;
+            case 4: Status4xx++; break;
+            case 5: Status5xx++; exchange.Endpoint!.RequestsFailed++; break;
+        }
+    }
+
+    public void EndExchange(Exchange exchange)
+    {
+        if (exchange.CountedAt is { } endpoint)
+        {
+            exchange.CountedAt = null;
+            endpoint.ActiveRequests--;
+            Requests--;
+        }
+        if (exchange.IsCountedAsRetry)
+        {
+            exchange.IsCountedAsRetry = false;
+            Retries--;
+        }
+    }
 
     public bool MayConnect => Connections < Config.Limits.ConnectionsMax;
 

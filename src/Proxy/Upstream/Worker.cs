@@ -11,7 +11,11 @@ namespace Mesh.Proxy.Upstream;
 internal sealed class Worker
 {
     private readonly Dictionary<string, ClusterState> _clusters = [];
-    private long _streamIds, _connectionIds;
+    private readonly Dictionary<string, byte[]> _bytes = [];
+    private readonly byte[] _date = new byte[29];
+    private string _lastText = "";
+    private byte[] _lastBytes = [];
+    private long _streamIds, _connectionIds, _dateSecond = -1;
 
     public Worker(int index, Loop loop, TlsProvider tls, ProxyNode node, ILogger log)
     {
@@ -38,6 +42,27 @@ internal sealed class Worker
     public long NextStreamId() => (++_streamIds << 8) | (uint)Index;
 
     public long NextConnectionId() => (++_connectionIds << 8) | (uint)Index;
+
+    /// <summary>The present second as HTTP writes it, written once a second.</summary>
+    public ReadOnlySpan<byte> HttpDate()
+    {
+        var second = Loop.Clock.GetTimestamp() / 1_000_000_000;
+        if (second != _dateSecond)
+        {
+            _dateSecond = second;
+            Loop.Clock.GetUtcNow().TryFormat(_date, out _, "r", System.Globalization.CultureInfo.InvariantCulture);
+        }
+        return _date;
+    }
+
+    /// <summary>The same array for the same text, so that configured words are encoded once.</summary>
+    public byte[] Bytes(string text)
+    {
+        if (ReferenceEquals(text, _lastText)) return _lastBytes;
+        if (!_bytes.TryGetValue(text, out var bytes)) _bytes[text] = bytes = System.Text.Encoding.Latin1.GetBytes(text);
+        (_lastText, _lastBytes) = (text, bytes);
+        return bytes;
+    }
 
     /// <summary>Takes the snapshot over. Clusters that stay keep their connections and their experience; those that went live until their last exchange ends.</summary>
     public void Use(Snapshot snapshot)

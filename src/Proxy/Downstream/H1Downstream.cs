@@ -1,0 +1,232 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Mesh.Http;
+using Mesh.Http.H1;
+using Mesh.Net;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Http;
+using Mesh.Proxy.Upstream;
+
+namespace Mesh.Proxy.Downstream;
+
+/// <summary>Room 3 of 8: an HTTP/1.1 connection of a caller: one exchange after the other. Also the stream of the exchange it serves at present.</summary>
+internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
+{
+    /// <summary>From the first byte of a head to its last; slower is an attack or a broken peer (answered 408).</summary>
+    private static readonly TimeSpan HeadTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a caller may go on sending a body that is no longer wanted.</summary>
+    private static readonly TimeSpan DiscardTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly Worker _worker;
+    private readonly ClientConnection _client;
+    private readonly Connection _io;
+    private readonly HttpChain _chain;
+    private readonly HttpLimits _limits;
+    private readonly H1Parser _parser;
+    private readonly H1BodyReader _reader;
+    private readonly RequestHead _request = new();
+    private readonly Exchange _exchange;
+    private readonly LoopTimer _discardTimer;
+    private readonly Action<Connection, PeerNews> _onCallerNews;
+    private H1BodyWriter _writer;
+    private bool _keepAlive, _owesContinue, _isIdle, _isDraining;
+
+    public H1Downstream(Worker worker, ClientConnection client, Connection io, HttpChain chain)
+    {
+        (_worker, _client, _io, _chain, _limits) = (worker, client, io, chain, chain.Limits);
+        _parser = new(_limits);
+        _reader = new(io, _limits);
+        _exchange = new(worker);
+        _discardTimer = new(worker.Loop, io.Abort);
+        _onCallerNews = (_, news) =>
+        {
+            if (news != PeerNews.SentBytes) _exchange.Cut(FailureKind.DownstreamClosed);
+        };
+    }
+
+    public bool HasInput => !_io.Input.IsEmpty;
+    public FailureKind GoneAs => FailureKind.DownstreamClosed;
+    public ProtocolError Problem => _reader.Problem;
+    public Headers Trailers => _reader.Trailers;
+    public int Backlog => _io.Output.Length;
+
+    private HttpConnectionSettings Settings => _chain.Settings;
+
+    /// <summary>Serves until either side has had enough.</summary>
+    public async ValueTask RunAsync()
+    {
+        while (await ReadHeadAsync())
+        {
+            _client.Requests++;
+            _keepAlive = _request.KeepAlive && !IsLastRequest();
+            _owesContinue = _request.ExpectsContinue && !Settings.Proxy100Continue;
+            if (_owesContinue) _request.ExpectsContinue = false;
+            _exchange.Begin(_client, Settings, _worker.Snapshot, _request, this);
+            _reader.Begin(_request.Body);
+            if (_reader.HasEnded) EndRequestAtOnce();
+
+            var failure = await _chain.Runner.RunAsync(_exchange);
+            _io.WatchPeer(null);
+            _chain.Runner.Record(_exchange);
+            if (failure is not null)
+            {
+                _io.Abort();
+                return;
+            }
+            if (!await LeaveBodyBehindAsync() || !_keepAlive) break;
+        }
+        await _io.CloseGentlyAsync(Deadline.After(_io.Loop.Clock, Settings.DelayedCloseTimeout));
+    }
+
+    public void Drain()
+    {
+        _isDraining = true;
+        if (_isIdle) _io.Close();
+    }
+
+    public void Cut() => _io.Abort();
+
+    // ---- the stream of the present exchange
+
+    public bool TryRead(out BodyPiece piece) => _reader.TryRead(out piece);
+
+    public ValueTask<IoStatus> WaitAsync(Deadline deadline)
+    {
+        if (_owesContinue)
+        {
+            _owesContinue = false;
+            _io.Output.Write(H1Writer.ContinueResponse);
+            _io.TryFlush();
+        }
+        return _reader.WaitAsync(deadline);
+    }
+
+    public void WriteHead(ResponseHead head)
+    {
+        _owesContinue = false;
+        if (head.Body.Kind == BodyKind.Tunnel || _isDraining || _worker.IsDraining && _chain.DrainsWithWorker || !_exchange.Upload.HasEnded && IsTooMuchToDiscard()) _keepAlive = false;
+        head.KeepAlive = _keepAlive;
+        var noBody = head.Status is < 200 and not 101 or 204 or 304 || _request.Method == Method.Head;
+        var endsWithConnection = H1Writer.EndsWithConnection(head.Body, _request.Version);
+        if (endsWithConnection && !noBody) _keepAlive = head.KeepAlive = false;
+        _writer = new(noBody ? BodyFraming.None : endsWithConnection ? BodyFraming.UntilClose : head.Body);
+        H1Writer.WriteResponse(head, _request.Method, _request.Version, _io.Output);
+    }
+
+    public void Write(ReadOnlySpan<byte> bytes) => _writer.Write(_io, bytes);
+
+    public void End(Headers? trailers)
+    {
+        _writer.End(_io, Settings.Http1.EnableTrailers ? trailers : null);
+        if (_exchange.Response.Body.Kind == BodyKind.Tunnel) _io.ShutdownWrite();
+    }
+
+    public ValueTask<IoStatus> FlushAsync(Deadline deadline)
+    {
+        var status = _io.TryFlush();
+        return status == IoStatus.WouldBlock ? _io.FlushAsync(deadline) : new(status);
+    }
+
+    public void WatchCaller(bool watch) => _io.WatchPeer(watch ? _onCallerNews : null);
+
+    public void BeginTunnel() => _reader.Begin(BodyFraming.Tunnel);
+
+    public void Abort(ProtocolError reason = default) => _io.Abort();
+
+    // The caller still sends more than we would read only to throw it away: the answer says that the connection ends.
+    private bool IsTooMuchToDiscard() => _request.Body.Kind == BodyKind.Length && _request.Body.Length > HttpChain.DiscardBytesMax;
+
+    private void EndRequestAtOnce()
+    {
+        // No body: nothing to pump, and the caller is watched from the start.
+        _exchange.Upload.EndWithoutBody();
+        WatchCaller(true);
+    }
+
+    private bool IsLastRequest() =>
+        Settings.RequestsPerConnectionMax > 0 && _client.Requests >= Settings.RequestsPerConnectionMax
+        || Settings.MaxConnectionDuration is { } age && _io.Loop.Clock.GetElapsedTime(_client.StartedAt) >= age;
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> ReadHeadAsync()
+    {
+        _reader.Settle();
+        var clock = _io.Loop.Clock;
+        var deadline = Deadline.Never;
+        while (true)
+        {
+            if (!_io.Input.IsEmpty)
+            {
+                var parsed = _parser.ParseRequest(_io.Input.Span, _request, out var consumed);
+                if (parsed == ParseStatus.Done)
+                {
+                    _io.Input.Consume(consumed);
+                    return true;
+                }
+                if (parsed == ParseStatus.Error)
+                {
+                    await RejectAsync(FailureOf(_parser.Error));
+                    return false;
+                }
+            }
+
+            var isInside = _parser.IsInsideHead;
+            if (isInside && deadline.IsNever) deadline = Deadline.After(clock, Settings.RequestHeadersTimeout ?? HeadTimeout);
+            var idle = Settings.IdleTimeout is { } limit ? Deadline.After(clock, limit) : Deadline.Never;
+            if (!isInside && _isDraining) return false;
+
+            _isIdle = !isInside;
+            var status = await _io.FillAsync(isInside ? deadline : idle);
+            _isIdle = false;
+            if (status == IoStatus.Ok) continue;
+            if (status == IoStatus.TimedOut && isInside) await RejectAsync(new(FailureKind.RequestHeadersTimeout, Side.Downstream));
+
+            return false;
+        }
+    }
+
+    private async ValueTask RejectAsync(Failure failure)
+    {
+        _keepAlive = false;
+        _worker.Counters.ProtocolErrors++;
+        _exchange.Begin(_client, Settings, _worker.Snapshot, _request, this);
+        _exchange.Upload.EndWithoutBody();
+        await _chain.Runner.RejectAsync(_exchange, failure with { Side = Side.Local });
+        _chain.Runner.Record(_exchange);
+    }
+
+    private static Failure FailureOf(ProtocolError error)
+    {
+        var words = error.IsCodecError && error.Details != "low_version" ? ReasonOf(error.Status) : "";
+        return new(FailureKind.BadHttp1, Side.Local)
+        {
+            Answer = new(error.Status, error.Details)
+            {
+                Body = Encoding.ASCII.GetBytes(words),
+                Flag = error.IsCodecError && error.Details != "low_version" ? ResponseFlag.DPE : ResponseFlag.None,
+            },
+        };
+    }
+
+    private static string ReasonOf(int status) => status switch
+    {
+        400 => "Bad Request",
+        414 => "URI Too Long",
+        426 => "Upgrade Required",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        _ => "",
+    };
+
+    /// <returns>False when the rest of the body did not come within its bounds: the connection cannot be used again.</returns>
+    private async ValueTask<bool> LeaveBodyBehindAsync()
+    {
+        if (_exchange.Upload.HasEnded && !_exchange.Upload.IsPumping) return true;
+
+        _discardTimer.Arm(Deadline.After(_io.Loop.Clock, DiscardTimeout));
+        await _exchange.Upload.DiscardAsync();
+        _discardTimer.Disarm();
+        return _exchange.Upload.HasEnded && _io.IsOpen;
+    }
+}

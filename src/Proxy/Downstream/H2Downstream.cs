@@ -1,0 +1,164 @@
+using Mesh.Http;
+using Mesh.Http.H2;
+using Mesh.Net;
+using Mesh.Proxy.Http;
+using Mesh.Proxy.Security;
+using Mesh.Proxy.Upstream;
+
+namespace Mesh.Proxy.Downstream;
+
+/// <summary>Room 3 of 8: an HTTP/2 connection of a caller: many exchanges at once, each on its own stream.</summary>
+internal sealed class H2Downstream : ILiveConnection
+{
+    private const int OutputBytesMax = 256 * 1024;
+    private const int SpareStreamsMax = 128;
+
+    private readonly Worker _worker;
+    private readonly ClientConnection _client;
+    private readonly Connection _io;
+    private readonly H2Session _session;
+    private readonly List<H2DownstreamStream> _active = [];
+    private readonly Stack<H2DownstreamStream> _spare = new();
+    private readonly LoopTimer _idleTimer;
+    private readonly bool _isMesh;
+    private bool _isDraining, _isClosed;
+
+    public H2Downstream(Worker worker, ClientConnection client, Connection io, HttpChain chain)
+    {
+        (_worker, _client, _io, Chain) = (worker, client, io, chain);
+        _isMesh = client.Alpn == TlsContexts.MeshH2;
+        _session = new(H2Role.Server, chain.H2, chain.Limits, io.Output, new H2StreamPool());
+        _idleTimer = new(io.Loop, OnIdle);
+    }
+
+    public HttpChain Chain { get; }
+    public Worker Worker => _worker;
+    public ClientConnection Client => _client;
+    public H2Session Session => _session;
+    public Loop Loop => _io.Loop;
+    public bool IsClosed => _isClosed;
+    private long NowMs => Loop.Clock.GetTimestamp() / 1_000_000;
+
+    public async ValueTask RunAsync()
+    {
+        _io.FlushSoon();
+        ArmIdle();
+        var status = IoStatus.Ok;
+        while (status == IoStatus.Ok && ReadEvents())
+        {
+            if (_io.Output.IsEmpty) _session.OutputFlushed();
+            else _io.FlushSoon();
+            // Ended by the idle timer, by a drain, or by the streams' own limits.
+            status = await _io.FillAsync(Deadline.Never);
+        }
+        _io.TryFlush();
+        End();
+        await _io.CloseGentlyAsync(Deadline.After(Loop.Clock, Chain.Settings.DelayedCloseTimeout));
+    }
+
+    public void Drain()
+    {
+        if (_isDraining || _isClosed) return;
+
+        _isDraining = true;
+        _session.Drain();
+        _io.FlushSoon();
+        CloseIfDrained();
+    }
+
+    public void Cut() => _io.Abort();
+
+    public void FlushSoon()
+    {
+        if (!_isClosed) _io.FlushSoon();
+    }
+
+    /// <summary>Waits while the socket does not keep up.</summary>
+    public ValueTask<IoStatus> RoomAsync(Deadline deadline) =>
+        _isClosed ? new(IoStatus.Reset) : _io.Output.Length <= OutputBytesMax ? new(IoStatus.Ok) : _io.FlushAsync(deadline);
+
+    public void GiveBack(H2DownstreamStream stream)
+    {
+        _active.Remove(stream);
+        if (_spare.Count < SpareStreamsMax) _spare.Push(stream);
+        if (_active.Count == 0) ArmIdle();
+        CloseIfDrained();
+    }
+
+    private bool ReadEvents()
+    {
+        var input = _io.Input.Span;
+        var length = input.Length;
+        var goesOn = true;
+        while (goesOn)
+        {
+            var happened = _session.Read(ref input, NowMs);
+            if (happened.Kind == H2EventKind.None) break;
+
+            var stream = happened.Stream?.Tag as H2DownstreamStream;
+            switch (happened.Kind)
+            {
+                case H2EventKind.Request: BeginStream(happened.Stream!, happened.EndStream); break;
+                case H2EventKind.Data when stream is not null: stream.OnData(happened.Data, happened.EndStream); break;
+                case H2EventKind.Data: _session.Consumed(happened.Stream!, happened.Data.Length); break;
+                case H2EventKind.Trailers: stream?.OnTrailers(); break;
+                case H2EventKind.Reset: stream?.OnReset(happened.Error); break;
+                case H2EventKind.Writable: stream?.OnWritable(); break;
+                case H2EventKind.ConnectionError:
+                    _worker.Counters.ProtocolErrors++;
+                    goesOn = false;
+                    break;
+            }
+        }
+        _io.Input.Consume(length - input.Length);
+        return goesOn;
+    }
+
+    private void BeginStream(H2Stream wire, bool ends)
+    {
+        var request = wire.Request;
+        if (request.Headers.TryGet(H2UpstreamStream.VersionHeader, out _))
+        {
+            // Only our own sidecar, over mutual TLS, may say that an exchange is really one of HTTP/1.1.
+            request.Headers.Remove(H2UpstreamStream.VersionHeader);
+            if (_isMesh) request.Version = HttpVersion.Http11;
+        }
+        _idleTimer.Disarm();
+        _client.Requests++;
+        var stream = _spare.TryPop(out var spare) ? spare : new(this);
+        _active.Add(stream);
+        stream.Start(wire, ends);
+        if (IsLastRequest()) Drain();
+    }
+
+    private bool IsLastRequest() =>
+        Chain.Settings.RequestsPerConnectionMax is > 0 and var most && _client.Requests >= most
+        || Chain.Settings.MaxConnectionDuration is { } age && Loop.Clock.GetElapsedTime(_client.StartedAt) >= age
+        || _worker.IsDraining && Chain.DrainsWithWorker;
+
+    private void ArmIdle()
+    {
+        if (Chain.Settings.IdleTimeout is { } idle) _idleTimer.Arm(Deadline.After(Loop.Clock, idle));
+    }
+
+    private void OnIdle()
+    {
+        if (_active.Count == 0) Drain();
+    }
+
+    private void CloseIfDrained()
+    {
+        if (!_isDraining || _active.Count > 0 || _isClosed) return;
+
+        _session.GoAway(H2ErrorCode.NoError);
+        _io.TryFlush();
+        _io.Close();
+    }
+
+    private void End()
+    {
+        _isClosed = true;
+        _idleTimer.Disarm();
+        for (var i = _active.Count - 1; i >= 0; i--) _active[i].OnConnectionEnded();
+    }
+}

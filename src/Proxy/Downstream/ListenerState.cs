@@ -1,0 +1,105 @@
+using System.Net;
+using Mesh.Net;
+using Mesh.Proxy.Config;
+
+namespace Mesh.Proxy.Downstream;
+
+/// <summary>One listener as one loop lives it: its sockets, its chains made ready, its connections.</summary>
+internal sealed class ListenerState
+{
+    private readonly Listeners _listeners;
+    private readonly List<Acceptor> _acceptors = [];
+    private readonly Dictionary<FilterChain, HttpChain> _http = new(ReferenceEqualityComparer.Instance);
+    private readonly HashSet<ILiveConnection> _connections = new(ReferenceEqualityComparer.Instance);
+
+    /// <param name="before">The state it replaces: its sockets are taken over where the address is the same, so that no connection is refused in between.</param>
+    public ListenerState(Listeners listeners, Listener listener, ListenerState? before)
+    {
+        (_listeners, Listener) = (listeners, listener);
+        Matcher = new(listener);
+        if (before is not null && before.Listener.Address.Equals(listener.Address) && before.Listener.BindToPort == listener.BindToPort)
+        {
+            _acceptors.AddRange(before._acceptors);
+            before._acceptors.Clear();
+            before.Successor = this;
+            return;
+        }
+        before?.CloseSockets();
+        if (!listener.BindToPort || listener.IsInternal) return;
+
+        Listen(listener.Address);
+        foreach (var more in listener.AdditionalAddresses) Listen(more);
+    }
+
+    public Listener Listener { get; }
+    public FilterChainMatcher Matcher { get; }
+    public Listeners Owner => _listeners;
+    /// <summary>The state that took over this one's sockets.</summary>
+    public ListenerState? Successor { get; private set; }
+    public ListenerState Present => Successor?.Present ?? this;
+    public bool IsDraining { get; private set; }
+    public int ConnectionCount => _connections.Count;
+    public IReadOnlyList<Acceptor> Acceptors => _acceptors;
+    public bool IsInbound => Listener.Direction == TrafficDirection.Inbound;
+
+    public HttpChain Http(FilterChain chain)
+    {
+        if (_http.TryGetValue(chain, out var ready)) return ready;
+
+        var drains = IsInbound || _listeners.Worker.Node.IsGateway;
+        return _http[chain] = new(_listeners.Worker, chain, chain.Http!, drains);
+    }
+
+    public void Add(ILiveConnection connection)
+    {
+        _connections.Add(connection);
+        if (IsDraining) connection.Drain();
+    }
+
+    public void Remove(ILiveConnection connection)
+    {
+        _connections.Remove(connection);
+        if (IsDraining && _connections.Count == 0) _listeners.Forget(this);
+    }
+
+    public void Drain()
+    {
+        IsDraining = true;
+        foreach (var connection in _connections.ToList()) connection.Drain();
+    }
+
+    public void CutAll()
+    {
+        foreach (var connection in _connections.ToList()) connection.Cut();
+    }
+
+    public void CloseSockets()
+    {
+        foreach (var acceptor in _acceptors) acceptor.Close();
+        _acceptors.Clear();
+    }
+
+    private void Listen(SocketTarget address)
+    {
+        var target = address.Ip ?? (EndPoint?)(address.UnixPath is { } path ? new System.Net.Sockets.UnixDomainSocketEndPoint(path) : null);
+        if (target is null) return;
+
+        try
+        {
+            var acceptor = _listeners.Worker.Loop.Transport.Listen(target, new()
+            {
+                Backlog = Listener.BacklogMax is > 0 and var backlog ? backlog : 4096,
+                ReusePort = true,
+                Transparent = Listener.Transparent,
+                OriginalDestination = Listener.UseOriginalDestination || Listener.Filters.Any(filter => filter.Kind == ListenerFilterKind.OriginalDestination),
+                KeepAlive = Listener.KeepAlive is { } k ? new(k.Idle, k.Interval, (int?)k.Probes) : null,
+            });
+            _acceptors.Add(acceptor);
+            _ = AcceptLoop.RunAsync(this, acceptor);
+        }
+        catch (IOException e)
+        {
+            _listeners.ReportCannotListen(Listener.Name, address.ToString(), e.Message);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+using System.Runtime.CompilerServices;
+using Mesh.Http;
+using Mesh.Net;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Http.Filters;
+using Mesh.Proxy.Upstream;
+
+namespace Mesh.Proxy.Http;
+
+/// <summary>
+/// THE SPINE: the life of one request, top to bottom. Every decision is made here; what it calls only computes or waits.
+/// One instance per filter chain and loop.
+/// </summary>
+internal sealed class ExchangeRunner(FilterList filters)
+{
+    /// <returns>Null when the caller has its whole answer; otherwise why its connection or stream must be ended.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<Failure?> RunAsync(Exchange exchange)
+    {
+        if (RequestEntry.Prepare(exchange) is { } malformed) return await ReplyAsync(exchange, malformed);
+
+        Router.TryMatch(exchange);
+        if (await filters.CheckAsync(exchange) is { } refusal) return await ReplyAsync(exchange, refusal);
+        if (exchange.RouteIsStale) Router.TryMatch(exchange);
+        if (exchange.CutBy is { } cut) return await ReplyAsync(exchange, new(cut, Side.Downstream));
+        if (exchange.Route is not { } route) return await ReplyAsync(exchange, new(FailureKind.NoRoute, Side.Local));
+        if (route.Action is not Forward forward) return await ReplyAsync(exchange, RouteAnswer.Of(exchange, route.Action));
+
+        var clusterName = Router.PickCluster(exchange, forward);
+        exchange.Cluster = exchange.Worker.Cluster(clusterName);
+        if (exchange.Cluster is not { } cluster) return await ReplyAsync(exchange, new(FailureKind.ClusterNotFound, Side.Local), forward.ClusterNotFoundStatus);
+
+        Router.EditRequest(exchange, forward);
+        var retry = RetryPolicy.Of(exchange);
+        exchange.Timeout = forward.Timeout is { Ticks: > 0 } limit ? limit : null;
+        if (exchange.Request.Body.IsEmpty) exchange.OnRequestEnded();
+        while (true)
+        {
+            exchange.Attempt++;
+            var failure = await TryOnceAsync(exchange, cluster, retry);
+            var again = failure is { } f ? MayRetry(exchange, cluster, retry, f) : retry is not null && WantsBetter(exchange, cluster, retry);
+            if (!again) return failure is { } last ? await ReplyAsync(exchange, last) : await AnswerAsync(exchange, cluster, forward);
+
+            exchange.EndAttempt();
+            Router.EditForRetry(exchange);
+            await exchange.Loop.Delay(RetryPolicy.Backoff(retry!, exchange.Attempt, exchange.Random));
+            if (exchange.CutBy is { } by) return await ReplyAsync(exchange, new(by, Side.Upstream));
+        }
+    }
+
+    /// <summary>A request that could not be read as one: answered without filters or route.</summary>
+    public ValueTask<Failure?> RejectAsync(Exchange exchange, in Failure failure) => ReplyAsync(exchange, failure);
+
+    /// <summary>Pick, connect, ask.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<Failure?> TryOnceAsync(Exchange exchange, ClusterState cluster, RetrySettings? retry)
+    {
+        if (!cluster.TryPick(exchange, out var endpoint)) return new(FailureKind.NoHealthyUpstream, Side.Upstream);
+        if (!cluster.TryBeginRequest(exchange, endpoint)) return new(FailureKind.Overflow, Side.Upstream) { BeforeRequestSent = true };
+
+        exchange.Endpoint = endpoint;
+        exchange.UpstreamRemote = endpoint.Endpoint.Address.Ip;
+        exchange.RememberTried(endpoint);
+        var (stream, failure) = await endpoint.Pools.For(exchange).OpenAsync(exchange, DeadlineOf(exchange, retry));
+        if (stream is null) return exchange.CutBy is { } why ? new(why, Side.Upstream) : failure;
+
+        exchange.BeginAttempt(stream, retry?.PerTryTimeout);
+        if (exchange.CutBy is { } cut) return new(cut, exchange.CallerIsGone ? Side.Downstream : Side.Upstream);
+
+        return await Forwarding.AskAsync(exchange, stream, mayRetry: retry is not null && exchange.Attempt <= retry.RetriesMax);
+    }
+
+    private static Deadline DeadlineOf(Exchange exchange, RetrySettings? retry) =>
+        retry?.PerTryTimeout is { } limit ? Deadline.After(exchange.Clock, limit).Sooner(exchange.Deadline) : exchange.Deadline;
+
+    private static bool MayRetry(Exchange exchange, ClusterState cluster, RetrySettings? retry, in Failure failure)
+    {
+        cluster.Report(exchange, failure);
+        if (retry is null || exchange.CallerIsGone || exchange.CutBy == FailureKind.Timeout || !RetryPolicy.Wants(retry, failure)) return false;
+
+        return HasRetryLeft(exchange, cluster, retry);
+    }
+
+    /// <summary>The upstream answered, but the policy hopes for a better answer.</summary>
+    private static bool WantsBetter(Exchange exchange, ClusterState cluster, RetrySettings retry) =>
+        RetryPolicy.Wants(retry, exchange) && HasRetryLeft(exchange, cluster, retry) && Reported(exchange, cluster);
+
+    private static bool Reported(Exchange exchange, ClusterState cluster)
+    {
+        cluster.Report(exchange, exchange.Response.Status);
+        return true;
+    }
+
+    private static bool HasRetryLeft(Exchange exchange, ClusterState cluster, RetrySettings retry)
+    {
+        if (exchange.Attempt > retry.RetriesMax)
+        {
+            exchange.Raise(ResponseFlag.URX);
+            return false;
+        }
+        if (!exchange.Upload.IsReplayable) return false;
+        if (cluster.TryBeginRetry(exchange)) return true;
+
+        exchange.Raise(ResponseFlag.UO);
+        return false;
+    }
+
+    /// <summary>The upstream's answer to the caller.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<Failure?> AnswerAsync(Exchange exchange, ClusterState cluster, Forward forward)
+    {
+        cluster.Report(exchange, exchange.Response.Status);
+        exchange.Details = "via_upstream";
+        if (exchange.IsGrpc && Grpc.StatusIn(exchange.Response.Headers) is { } grpc) exchange.GrpcStatus = grpc;
+        ResponseExit.FromUpstream(exchange);
+        Router.EditResponse(exchange, forward);
+        filters.OnResponse(exchange);
+        ResponseExit.Finish(exchange);
+
+        var failure = await Forwarding.AnswerAsync(exchange, exchange.Upstream!);
+        return failure is { } broken ? Broken(exchange, broken) : null;
+    }
+
+    /// <summary>An answer of our own.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<Failure?> ReplyAsync(Exchange exchange, Failure failure, int statusWhenKnown = 0)
+    {
+        exchange.EndAttempt();
+        if (exchange.CallerIsGone || failure.Entry.Http == 0 && failure.Answer is null) return Broken(exchange, failure);
+
+        var body = LocalReply.Compose(exchange, failure, statusWhenKnown);
+        filters.OnResponse(exchange);
+        ResponseExit.Finish(exchange);
+        exchange.ResponseStarted = true;
+        exchange.ResponseStartedAt = exchange.Clock.GetTimestamp();
+        exchange.ResponseBytes = body.Length;
+        var caller = exchange.Downstream;
+        caller.WriteHead(exchange.Response);
+        caller.Write(body.Span);
+        caller.End(null);
+        return await caller.FlushAsync(Deadline.Never) is IoStatus.Ok ? null : Broken(exchange, new(caller.GoneAs, Side.Downstream));
+    }
+
+    /// <summary>No answer, or no whole one, is possible.</summary>
+    private static Failure Broken(Exchange exchange, in Failure failure)
+    {
+        var entry = failure.Entry;
+        exchange.Raise(entry.Flag);
+        if (failure.Side == Side.Downstream || exchange.CallerIsGone)
+        {
+            exchange.Details = entry.Details;
+            if (!exchange.ResponseStarted) exchange.Status = 0;
+        }
+        else if (exchange.ResponseStarted)
+        {
+            exchange.Details = entry.ResetReason.Length == 0 ? entry.Details : Failures.Unspaced($"upstream_reset_after_response_started{{{entry.ResetReason}}}");
+        }
+        else
+        {
+            exchange.Details = Failures.DetailsOf(failure);
+        }
+        return failure;
+    }
+
+    /// <summary>Room 8 of 8: everything that is said of an exchange is said here, exactly once.</summary>
+    public void Record(Exchange exchange)
+    {
+        exchange.StopTimers();
+        exchange.EndedAt = exchange.Clock.GetTimestamp();
+        filters.OnEnd(exchange);
+        exchange.EndAttempt();
+        exchange.Upload.End();
+        exchange.Cluster?.EndExchange(exchange);
+        exchange.Client.BytesReceived += exchange.RequestBytes;
+        exchange.Client.BytesSent += exchange.ResponseBytes;
+    }
+}

@@ -1,0 +1,50 @@
+using System.Text;
+using Mesh.Http;
+
+namespace Mesh.Proxy.Http;
+
+/// <summary>Answers composed here: status, body and headers of a failure, in the form that the caller's protocol understands.</summary>
+internal static class LocalReply
+{
+    /// <summary>Fills the exchange's own response head and returns the body to send behind it.</summary>
+    public static ReadOnlyMemory<byte> Compose(Exchange exchange, in Failure failure, int statusWhenKnown = 0)
+    {
+        var entry = failure.Entry;
+        var answer = failure.Answer;
+        var status = answer?.Status ?? (statusWhenKnown > 0 ? statusWhenKnown : entry.Http);
+        var body = answer?.Body ?? (ReadOnlyMemory<byte>)Encoding.UTF8.GetBytes(Failures.BodyOf(failure, exchange.Attempt > 1));
+        exchange.Raise(answer?.Flag ?? entry.Flag);
+        exchange.Details = Failures.DetailsOf(failure);
+        if (failure.TransportReason is not null) exchange.UpstreamFailure = Failures.Unspaced(failure.TransportReason);
+
+        var head = exchange.Response = exchange.OwnResponse;
+        head.Clear();
+        exchange.ResponseTrailers.Clear();
+        if (exchange.IsGrpc)
+        {
+            head.Status = 200;
+            head.Headers.Append(KnownHeader.ContentType, "application/grpc"u8);
+            var grpc = answer?.GrpcStatus ?? (answer is null && statusWhenKnown == 0 ? entry.Grpc : Failures.GrpcStatusOf(status));
+            head.Headers.Set(KnownHeader.GrpcStatus, grpc);
+            exchange.GrpcStatus = grpc;
+            if (!body.IsEmpty) head.Headers.Append(KnownHeader.GrpcMessage, body.Span);
+            head.Body = BodyFraming.None;
+            AddHeaders(head, answer);
+            return default;
+        }
+
+        head.Status = status;
+        if (!body.IsEmpty) head.Headers.Append(KnownHeader.ContentType, answer is null ? "text/plain"u8 : Encoding.ASCII.GetBytes(answer.ContentType));
+        if (failure.Kind == FailureKind.Overflow) head.Headers.Append(KnownHeader.XEnvoyOverloaded, "true"u8);
+        AddHeaders(head, answer);
+        head.Body = body.IsEmpty ? BodyFraming.None : BodyFraming.OfLength(body.Length);
+        return exchange.Request.Method == Method.Head ? default : body;
+    }
+
+    private static void AddHeaders(ResponseHead head, LocalAnswer? answer)
+    {
+        if (answer is null) return;
+
+        foreach (var (name, value) in answer.Headers) head.Headers.Append(Encoding.ASCII.GetBytes(name), Encoding.Latin1.GetBytes(value));
+    }
+}

@@ -1,0 +1,34 @@
+using System.Buffers.Text;
+using System.Text;
+using Mesh.Http;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Upstream;
+
+namespace Mesh.Proxy.Http;
+
+/// <summary>What every response is given, and stripped of, before it leaves: our name, its date, how long the upstream took.</summary>
+internal static class ResponseExit
+{
+    public static void FromUpstream(Exchange exchange)
+    {
+        var headers = exchange.Response.Headers;
+        if (exchange.Settings.SuppressEnvoyHeaders) return;
+
+        var began = Math.Max(exchange.RequestEndedAt, exchange.UpstreamStartedAt);
+        headers.Set(KnownHeader.XEnvoyUpstreamServiceTime, (exchange.UpstreamFirstByteAt - began) / 1_000_000);
+        if (exchange.VirtualHost is { AttemptCountInResponse: true }) headers.Set(KnownHeader.XEnvoyAttemptCount, exchange.Attempt);
+    }
+
+    public static void Finish(Exchange exchange)
+    {
+        var (headers, settings) = (exchange.Response.Headers, exchange.Settings);
+        var server = exchange.Server;
+        if (settings.ServerHeader == ServerHeaderMode.Overwrite || settings.ServerHeader == ServerHeaderMode.AppendIfAbsent && !headers.Has(KnownHeader.Server))
+            headers.Set(KnownHeader.Server, server);
+        if (!headers.Has(KnownHeader.Date)) headers.Append(KnownHeader.Date, exchange.Worker.HttpDate());
+        if (settings.Via.Length > 0) headers.Append(KnownHeader.Via, Encoding.Latin1.GetBytes(settings.Via));
+        if (settings.AlwaysSetRequestIdInResponse && exchange.Request.Headers.TryGet(KnownHeader.XRequestId, out var id)) headers.Set(KnownHeader.XRequestId, id);
+        headers.Remove(KnownHeader.XEnvoyImmediateHealthCheckFail);
+        exchange.Status = exchange.Response.Status;
+    }
+}

@@ -1,0 +1,13 @@
+using Mesh.Proxy.Config;
+
+namespace Mesh.Proxy.Http;
+
+/// <summary>The answer of a route that has no upstream: a fixed response or a redirect.</summary>
+internal static class RouteAnswer
+{
+    public static Failure Of(Exchange exchange, RouteAction action) => action switch
+    {
+        DirectResponse direct => new(FailureKind.DirectResponse, Side.Local) { Answer = new(direct.Status, "direct_response") { Body = direct.Body } },
+        _ => new(FailureKind.NoRoute, Side.Local),
+    };
+}

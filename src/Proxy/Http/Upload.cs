@@ -1,0 +1,178 @@
+using Mesh.Net;
+
+namespace Mesh.Proxy.Http;
+
+/// <summary>
+/// A request's body on its way upstream. What a retry would need again is kept, within a bound; beyond it the request is not retried.
+/// A body that is already here goes out at once, without a task; one that is still coming is pumped beside the wait for the response.
+/// </summary>
+internal sealed class Upload(Exchange exchange)
+{
+    /// <summary>Unsent bytes beyond this stop the reading of the other side.</summary>
+    public const int BacklogBytesMax = 64 * 1024;
+
+    /// <summary>What is kept for a retry.</summary>
+    private const int ReplayBytesMax = 64 * 1024;
+
+    private readonly ByteQueue _replay = new(exchange.Loop.Buffers);
+    private IUpstreamStream? _sink;
+    private ValueTask _pump;
+    private bool _isPumping, _discards;
+
+    /// <summary>The caller has sent all of it.</summary>
+    public bool HasEnded { get; private set; }
+
+    /// <summary>The whole body so far can be sent again.</summary>
+    public bool IsReplayable { get; private set; }
+
+    /// <summary>Reading the rest takes a wait that is under way.</summary>
+    public bool IsPumping => _isPumping;
+
+    public void Begin()
+    {
+        HasEnded = false;
+        IsReplayable = true;
+        (_sink, _isPumping, _discards) = (null, false, false);
+    }
+
+    /// <summary>The request has no body.</summary>
+    public void EndWithoutBody() => HasEnded = true;
+
+    /// <summary>Keep nothing from here on: no retry is possible any more.</summary>
+    public void ForgetReplay()
+    {
+        IsReplayable = false;
+        _replay.Release();
+    }
+
+    /// <summary>Sends the body to this stream: what came before, then what comes.</summary>
+    public void Attach(IUpstreamStream sink, bool mayRetry)
+    {
+        if (!mayRetry) IsReplayable &= _replay.IsEmpty && exchange.RequestBytes == 0;
+        if (!_replay.IsEmpty) sink.Write(_replay.Span);
+        if (!mayRetry) ForgetReplay();
+        _sink = sink;
+        if (HasEnded)
+        {
+            sink.End(exchange.Downstream.Trailers);
+            return;
+        }
+        if (!_isPumping) Run();
+    }
+
+    public void Detach() => _sink = null;
+
+    /// <summary>Reads up to so many bytes ahead of the upstream, for a filter that wants to see the body first.</summary>
+    public async ValueTask<(ReadOnlyMemory<byte> Body, bool IsAll)> ReadAheadAsync(int bytesMax, Deadline deadline)
+    {
+        var source = exchange.Downstream;
+        while (!HasEnded && _replay.Length < bytesMax)
+        {
+            if (source.TryRead(out var piece))
+            {
+                exchange.RequestBytes += piece.Bytes.Length;
+                _replay.Write(piece.Bytes.Span);
+                if (piece.Ends) OnEnded();
+            }
+            else if (await source.WaitAsync(deadline) is not IoStatus.Ok)
+            {
+                exchange.Cut(FailureKind.DownstreamClosed);
+                break;
+            }
+        }
+        return (_replay.Memory, HasEnded);
+    }
+
+    /// <summary>After the response: reads and drops what the caller still sends, until its end or until the connection is cut.</summary>
+    public ValueTask DiscardAsync()
+    {
+        Detach();
+        _discards = true;
+        ForgetReplay();
+        if (_isPumping) return _pump;
+
+        return HasEnded ? default : PumpAsync();
+    }
+
+    /// <summary>The exchange is over: gives memory back.</summary>
+    public void End()
+    {
+        Detach();
+        _replay.Release();
+    }
+
+    /// <summary>A tunnel begins: the bytes behind the request are its first.</summary>
+    public void BeginTunnel(IUpstreamStream sink)
+    {
+        HasEnded = false;
+        ForgetReplay();
+        _sink = sink;
+        Run();
+    }
+
+    private void Run()
+    {
+        // Mostly all of it is here: no task, no wait.
+        while (!HasEnded && exchange.Downstream.TryRead(out var piece))
+        {
+            Pass(piece);
+            if (!HasEnded && _sink!.Backlog > BacklogBytesMax) break;
+        }
+        if (HasEnded) return;
+
+        _isPumping = true;
+        _pump = PumpAsync();
+    }
+
+    private async ValueTask PumpAsync()
+    {
+        var source = exchange.Downstream;
+        while (!HasEnded)
+        {
+            if (_sink is { } sink && (sink.Backlog > BacklogBytesMax || !source.HasInput))
+            {
+                // A sink that fails is the response's affair: its reader finds out.
+                await sink.FlushAsync(Deadline.Never);
+            }
+            if (source.TryRead(out var piece))
+            {
+                Pass(piece);
+                if (HasEnded && _sink is { } last) await last.FlushAsync(Deadline.Never);
+                continue;
+            }
+
+            var status = await source.WaitAsync(Deadline.Never);
+            if (status == IoStatus.Ok) continue;
+
+            if (!_discards) exchange.Cut(source.Problem.IsNone ? source.GoneAs : FailureKind.DownstreamProtocolError);
+            break;
+        }
+        _isPumping = false;
+    }
+
+    private void Pass(in BodyPiece piece)
+    {
+        if (!_discards)
+        {
+            exchange.RequestBytes += piece.Bytes.Length;
+            if (IsReplayable)
+            {
+                if (_replay.Length + piece.Bytes.Length <= ReplayBytesMax) _replay.Write(piece.Bytes.Span);
+                else ForgetReplay();
+            }
+            _sink?.Write(piece.Bytes.Span);
+        }
+        if (piece.Ends) OnEnded();
+    }
+
+    private void OnEnded()
+    {
+        HasEnded = true;
+        if (_discards) return;
+
+        exchange.OnRequestEnded();
+
+        _sink?.End(exchange.Downstream.Trailers);
+        exchange.Downstream.WatchCaller(true);
+    }
+}
