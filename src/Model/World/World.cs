@@ -16,6 +16,9 @@ public sealed class World
     public required IReadOnlyDictionary<(string Namespace, string Name), KubeSecret> Secrets { get; init; }
     public required IReadOnlyDictionary<(string Namespace, string Name), KubeConfigMap> ConfigMaps { get; init; }
 
+    /// <summary>Key sets of token issuers by their URI, as somebody with a network fetched them.</summary>
+    public required IReadOnlyDictionary<string, string> FetchedKeys { get; init; }
+
     /// <summary>Every accepted resource, for tools that show them.</summary>
     public required ImmutableArray<Resource> Resources { get; init; }
 

@@ -18,6 +18,7 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
     private MeshConfig mesh = mesh ?? MeshConfig.Default;
     private bool meshChanged = true;
     private World? last;
+    private ImmutableDictionary<string, string> fetchedKeys = ImmutableDictionary<string, string>.Empty;
 
     public MeshConfig Mesh
     {
@@ -42,6 +43,18 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
     public void Remove(ResourceKey key)
     {
         if (resources.Remove(key, out var before)) Changed(before, null);
+    }
+
+    /// <summary>The URIs whose key sets RequestAuthentications ask for; whoever has a network fetches them and calls <see cref="SetKeys"/>.</summary>
+    public IEnumerable<string> WantedKeys() => Sorted<RequestAuthentication>().SelectMany(policy => policy.Rules)
+        .Where(rule => rule.Jwks.Length == 0 && rule.JwksUri.Length > 0).Select(rule => rule.JwksUri).Distinct();
+
+    /// <summary>Gives the key set behind a URI; null when it cannot be had any more: tokens are then refused.</summary>
+    public void SetKeys(string uri, string? keys)
+    {
+        if (fetchedKeys.GetValueOrDefault(uri) == keys) return;
+        fetchedKeys = keys is null ? fetchedKeys.Remove(uri) : fetchedKeys.SetItem(uri, keys);
+        dirtyKinds.Add(typeof(RequestAuthentication));
     }
 
     public Resource? Find(ResourceKey key) => resources.GetValueOrDefault(key);
@@ -77,6 +90,7 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
                 last?.Secrets, all => all.ToDictionary(secret => (secret.Namespace, secret.Name))),
             ConfigMaps = Part<KubeConfigMap, IReadOnlyDictionary<(string, string), KubeConfigMap>>(
                 last?.ConfigMaps, all => all.ToDictionary(map => (map.Namespace, map.Name))),
+            FetchedKeys = fetchedKeys,
             Resources = [.. resources.Values],
         };
         dirtyKinds.Clear();

@@ -1,0 +1,62 @@
+using System.Collections.Immutable;
+using Envoy.Extensions.Filters.Http.JwtAuthn.V3;
+using Envoy.Extensions.Filters.Network.HttpConnectionManager.V3;
+using Google.Protobuf.WellKnownTypes;
+using Mesh.Model.Resources;
+
+namespace Mesh.Model.Translate;
+
+/// <summary>RequestAuthentication to the token filter: a valid token of any issuer passes, an invalid one does not, none at all does.</summary>
+internal static class Tokens
+{
+    /// <summary>Under which the filter leaves the claims for authorization and routing.</summary>
+    public const string PayloadKey = "payload";
+
+    // Stands in while the real keys cannot be had: tokens are refused, never believed.
+    private const string NoKeys = """{"keys":[{"kty":"oct","kid":"none","alg":"HS256","k":"AA"}]}""";
+
+    public static HttpFilter? Filter(ImmutableArray<RequestAuthentication> policies, IReadOnlyDictionary<string, string> fetchedKeys)
+    {
+        var rules = policies.SelectMany(policy => policy.Rules).ToImmutableArray();
+        if (rules.IsEmpty) return null;
+
+        var filter = new JwtAuthentication { BypassCorsPreflight = true };
+        var each = new JwtRequirementAndList();
+        var any = new JwtRequirementOrList();
+        for (var i = 0; i < rules.Length; i++)
+        {
+            var name = $"origins-{i}";
+            filter.Providers[name] = Provider(rules[i], fetchedKeys);
+            any.Requirements.Add(new JwtRequirement { ProviderName = name });
+            each.Requirements.Add(new JwtRequirement { RequiresAny = new() { Requirements = { new JwtRequirement { ProviderName = name }, Missing } } });
+        }
+        if (rules.Length > 1) any.Requirements.Add(new JwtRequirement { RequiresAll = each });
+        filter.Rules.Add(new RequirementRule
+        {
+            Match = new() { Prefix = "/" },
+            Requires = rules.Length == 1 ? each.Requirements[0] : new() { RequiresAny = any },
+        });
+        return HttpManagers.Filter("envoy.filters.http.jwt_authn", filter);
+    }
+
+    private static JwtRequirement Missing => new() { AllowMissing = new Empty() };
+
+    private static JwtProvider Provider(JwtRule rule, IReadOnlyDictionary<string, string> fetchedKeys)
+    {
+        var made = new JwtProvider
+        {
+            Issuer = rule.Issuer,
+            LocalJwks = new() { InlineString = rule.Jwks.Length > 0 ? rule.Jwks : fetchedKeys.GetValueOrDefault(rule.JwksUri, NoKeys) },
+            Forward = rule.ForwardsToken,
+            ForwardPayloadHeader = rule.PayloadHeader,
+            PayloadInMetadata = PayloadKey,
+            NormalizePayloadInMetadata = new() { SpaceDelimitedClaims = { rule.SpaceDelimitedClaims.IsEmpty ? ["scope", "permission"] : rule.SpaceDelimitedClaims } },
+        };
+        made.Audiences.Add(rule.Audiences);
+        foreach (var (name, prefix) in rule.FromHeaders) made.FromHeaders.Add(new Envoy.Extensions.Filters.Http.JwtAuthn.V3.JwtHeader { Name = name, ValuePrefix = prefix });
+        made.FromParams.Add(rule.FromParams);
+        made.FromCookies.Add(rule.FromCookies);
+        foreach (var (header, claim) in rule.ClaimHeaders) made.ClaimToHeaders.Add(new JwtClaimToHeader { HeaderName = header, ClaimName = claim });
+        return made;
+    }
+}
