@@ -1,10 +1,13 @@
 using System.Collections.Immutable;
+using Mesh.Model.Resources;
 
 namespace Mesh.Model.Translate;
 
 /// <summary>Everything a gateway is sent.</summary>
 internal static class GatewayTranslation
 {
+    private const string GatewayNameLabel = "gateway.networking.k8s.io/gateway-name";
+
     public static ProxyConfiguration Build(View view, Parts parts, ProxyConfiguration? before)
     {
         var clusters = ImmutableArray.CreateBuilder<NamedResource>();
@@ -12,12 +15,18 @@ internal static class GatewayTranslation
         clusters.Add(parts.Share(Names.BlackHole, FixedClusters.BlackHole(view.Mesh)));
         var endpoints = ImmutableArray.CreateBuilder<NamedResource>();
         OutboundClusters.AddEndpoints(view, view.Scope.Services, parts, endpoints);
+
+        ImmutableArray<TargetRef> attached = view.Shape.Labels[GatewayNameLabel] is { } name ? [new("gateway.networking.k8s.io", "Gateway", name)] : [];
+        var observed = Observing.For(view.World, view.Shape, TrafficSide.Client);
+        var servers = GatewayServers.Of(view);
+        var (listeners, tables, secrets) = GatewayListeners.Build(view, servers, observed, ServerPolicies.For(view, attached));
         return new()
         {
             Clusters = ResourceSet.Of(clusters.ToImmutable(), before?.Clusters),
             Endpoints = ResourceSet.Of(endpoints.ToImmutable(), before?.Endpoints),
-            Listeners = ResourceSet.Empty,
-            Routes = ResourceSet.Empty,
+            Listeners = ResourceSet.Of([.. listeners.Select(listener => parts.Share(listener.Name, listener))], before?.Listeners),
+            Routes = ResourceSet.Of([.. tables.Select(table => parts.Share(table.Key, GatewayRoutes.Build(view, table.Key, table.Value)))], before?.Routes),
+            Secrets = ResourceSet.Of([.. GatewaySecrets.All(secrets, view).Select(secret => parts.Share(secret.Name, secret.Secret))], before?.Secrets),
         };
     }
 }

@@ -1,0 +1,64 @@
+using Envoy.Extensions.TransportSockets.Tls.V3;
+using Mesh.Model.Resources;
+
+namespace Mesh.Model.Translate;
+
+/// <summary>What a gateway's TLS server presents, and whom it asks for a certificate.</summary>
+internal static class GatewayTls
+{
+    private const string Kubernetes = "kubernetes://";
+
+    public static DownstreamTlsContext Build(BoundServer server, ServerTls tls, MeshConfig mesh)
+    {
+        var common = new CommonTlsContext { TlsParams = Parameters(tls, mesh) };
+        if (server.IsHttp) common.AlpnProtocols.Add(["h2", "http/1.1"]);
+        var context = new DownstreamTlsContext { CommonTlsContext = common, RequireClientCertificate = tls.Mode is ServerTlsMode.Mutual or ServerTlsMode.IstioMutual };
+        if (tls.Mode == ServerTlsMode.IstioMutual)
+        {
+            common.AlpnProtocols.Clear();
+            common.AlpnProtocols.Add(server.IsHttp ? ["h2", "http/1.1"] : ["istio-peer-exchange", "h2", "http/1.1"]);
+            common.TlsCertificateSdsSecretConfigs.Add(MeshTls.Certificate);
+            common.CombinedValidationContext = MeshTls.Believing(tls.SubjectAltNames);
+            return context;
+        }
+
+        if (tls.CredentialNames.IsEmpty) FromFiles(common, tls);
+        else
+            foreach (var name in tls.CredentialNames) common.TlsCertificateSdsSecretConfigs.Add(MeshTls.OverAds(Qualified(name)));
+        if (tls.Mode is not (ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual)) return context;
+
+        var names = new CertificateValidationContext();
+        foreach (var name in tls.SubjectAltNames) names.MatchTypedSubjectAltNames.Add(MeshTls.Name(name));
+        names.VerifyCertificateHash.Add(tls.Hashes);
+        names.VerifyCertificateSpki.Add(tls.Spki);
+        var ca = tls.CaCredentialName.Length > 0 ? Qualified(tls.CaCredentialName)
+            : tls.CredentialNames.IsEmpty ? $"file-root:{tls.CaCertificates}"
+            : $"{Qualified(tls.CredentialNames[0])}-cacert";
+        common.CombinedValidationContext = new()
+        {
+            DefaultValidationContext = names,
+            ValidationContextSdsSecretConfig = tls.CredentialNames.IsEmpty ? MeshTls.FromAgent(ca) : MeshTls.OverAds(ca),
+        };
+        return context;
+    }
+
+    public static string Qualified(string name) => name.Contains("://", StringComparison.Ordinal) ? name : Kubernetes + name;
+
+    private static void FromFiles(CommonTlsContext common, ServerTls tls)
+    {
+        if (tls.ServerCertificate.Length > 0)
+            common.TlsCertificateSdsSecretConfigs.Add(MeshTls.FromAgent($"file-cert:{tls.ServerCertificate}~{tls.PrivateKey}"));
+    }
+
+    private static TlsParameters Parameters(ServerTls tls, MeshConfig mesh)
+    {
+        var made = new TlsParameters
+        {
+            TlsMinimumProtocolVersion = MeshTls.Version(tls.MinVersion, MeshTls.Version(mesh.TlsMinVersion, TlsParameters.Types.TlsProtocol.Tlsv12)),
+            TlsMaximumProtocolVersion = MeshTls.Version(tls.MaxVersion, TlsParameters.Types.TlsProtocol.TlsAuto),
+        };
+        made.CipherSuites.Add(tls.CipherSuites.IsEmpty ? mesh.TlsCiphers : tls.CipherSuites);
+        made.EcdhCurves.Add(mesh.TlsCurves);
+        return made;
+    }
+}
