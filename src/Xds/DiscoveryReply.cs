@@ -22,7 +22,7 @@ public sealed record DiscoveryReply(
     {
         var size = SizeOf(Version) + SizeOf(TypeUrl) + SizeOf(Nonce);
         foreach (var resource in Resources)
-            size += IsDelta ? resource.DeltaField.Length : 1 + CodedOutputStream.ComputeLengthSize(resource.AnyLength) + resource.AnyLength;
+            size += IsDelta ? resource.DeltaLength : 1 + CodedOutputStream.ComputeLengthSize(resource.AnyLength) + resource.AnyLength;
         foreach (var name in Removed) size += SizeOf(name);
         return size;
     }
@@ -32,14 +32,9 @@ public sealed record DiscoveryReply(
         WriteString(output, VersionTag, Version);
         foreach (var resource in Resources)
         {
-            if (IsDelta)
-            {
-                output.Write(resource.DeltaField.Span);
-                continue;
-            }
-
-            WriteHeader(output, ResourcesTag, resource.AnyLength);
-            output.Write(resource.Any.Span);
+            if (!IsDelta) WriteHeader(output, ResourcesTag, resource.AnyLength);
+            output.Write((IsDelta ? resource.DeltaHead : resource.AnyHead).Span);
+            output.Write(resource.Body.Span);
         }
         WriteString(output, TypeTag, TypeUrl);
         WriteString(output, NonceTag, Nonce);

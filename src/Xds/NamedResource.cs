@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
-using Envoy.Service.Discovery.V3;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 
@@ -12,20 +11,23 @@ namespace Mesh.Xds;
 /// </summary>
 public sealed class NamedResource
 {
-    // In a response, `resources` is field 2 of both variants of the protocol; length-delimited.
-    private const byte ResourcesTag = 2 << 3 | 2;
+    private const byte LengthDelimited = 2;
 
-    private readonly byte[] bytes;
+    // `resources` is field 2 of the responses of both variants of the protocol. The others are fields of Resource and of Any.
+    private const byte ResourcesTag = 2 << 3 | LengthDelimited, VersionTag = 1 << 3 | LengthDelimited, NameTag = 3 << 3 | LengthDelimited,
+        AnyTag = 2 << 3 | LengthDelimited, UrlTag = 1 << 3 | LengthDelimited, ValueTag = 2 << 3 | LengthDelimited;
+
+    private readonly byte[] head;
     private readonly int anyOffset;
 
-    private NamedResource(string name, string typeUrl, string version, byte[] bytes, int anyOffset, int anyLength)
+    private NamedResource(string name, string typeUrl, string version, ByteString body, byte[] head, int anyOffset)
     {
         Name = name;
         TypeUrl = typeUrl;
         Version = version;
-        this.bytes = bytes;
+        Body = body;
+        this.head = head;
         this.anyOffset = anyOffset;
-        AnyLength = anyLength;
     }
 
     public string Name { get; }
@@ -34,40 +36,49 @@ public sealed class NamedResource
     /// <summary>Sixteen hexadecimal digits.</summary>
     public string Version { get; }
 
-    /// <summary>The resource as it stands in a delta response: field tag, length, name, version, content.</summary>
-    public ReadOnlyMemory<byte> DeltaField => bytes;
+    /// <summary>The message itself, as bytes.</summary>
+    public ByteString Body { get; }
 
-    /// <summary>The content alone, as an Any: what a state-of-the-world response repeats, without tag and length.</summary>
-    public ReadOnlyMemory<byte> Any => bytes.AsMemory(anyOffset, AnyLength);
+    /// <summary>What stands before <see cref="Body"/> in a delta response: tag, length, version, name, and the head of the Any that holds it.</summary>
+    public ReadOnlyMemory<byte> DeltaHead => head;
 
-    internal int AnyLength { get; }
+    /// <summary>What stands before <see cref="Body"/> in the Any that a state-of-the-world response repeats.</summary>
+    public ReadOnlyMemory<byte> AnyHead => head.AsMemory(anyOffset);
+
+    internal int DeltaLength => head.Length + Body.Length;
+    internal int AnyLength => head.Length - anyOffset + Body.Length;
 
     public static NamedResource Of(string name, IMessage message) =>
         Of(name, Mesh.Xds.TypeUrl.Prefix + message.Descriptor.FullName, message.ToByteString());
 
-    public static NamedResource Of(string name, string typeUrl, ByteString content)
+    public static NamedResource Of(string name, string typeUrl, ByteString body)
     {
-        var version = VersionOf(content.Span);
-        var any = new Any { TypeUrl = typeUrl, Value = content };
-        var resource = new Resource { Name = name, Version = version, Resource_ = any };
+        var version = VersionOf(body.Span);
+        var anySize = 1 + CodedOutputStream.ComputeStringSize(typeUrl) + 1 + CodedOutputStream.ComputeBytesSize(body);
+        var size = 1 + CodedOutputStream.ComputeStringSize(version) + 1 + CodedOutputStream.ComputeStringSize(name)
+            + 1 + CodedOutputStream.ComputeLengthSize(anySize) + anySize;
 
-        var size = resource.CalculateSize();
-        var header = 1 + CodedOutputStream.ComputeLengthSize(size);
-        var bytes = new byte[header + size];
-        var output = new CodedOutputStream(bytes);
+        var head = new byte[1 + CodedOutputStream.ComputeLengthSize(size) + size - body.Length];
+        var output = new CodedOutputStream(head);
         output.WriteRawTag(ResourcesTag);
         output.WriteLength(size);
-        resource.WriteTo(output);
+        output.WriteRawTag(VersionTag);
+        output.WriteString(version);
+        output.WriteRawTag(NameTag);
+        output.WriteString(name);
+        output.WriteRawTag(AnyTag);
+        output.WriteLength(anySize);
+        var anyOffset = (int)output.Position;
+        output.WriteRawTag(UrlTag);
+        output.WriteString(typeUrl);
+        output.WriteRawTag(ValueTag);
+        output.WriteLength(body.Length);
         output.CheckNoSpaceLeft();
-
-        // On the wire the version (field 1) comes first, then the Any (field 2), then the name (field 3).
-        var anyLength = any.CalculateSize();
-        var versionSize = 1 + CodedOutputStream.ComputeStringSize(version);
-        return new(name, typeUrl, version, bytes, header + versionSize + 1 + CodedOutputStream.ComputeLengthSize(anyLength), anyLength);
+        return new(name, typeUrl, version, body, head, anyOffset);
     }
 
     /// <summary>The message again, for debug pages and tests.</summary>
-    public Any ToAny() => Google.Protobuf.WellKnownTypes.Any.Parser.ParseFrom(Any.Span);
+    public Any ToAny() => new() { TypeUrl = TypeUrl, Value = Body };
 
     private static string VersionOf(ReadOnlySpan<byte> content)
     {

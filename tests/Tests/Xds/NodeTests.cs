@@ -62,3 +62,16 @@ public sealed class NodeTests
         Assert.Contains("concurrency", again.ProxyConfigJson);
     }
 }
+
+public sealed class XdsFilesTests
+{
+    [Fact]
+    public void Every_file_of_messages_is_listed()
+    {
+        var all = typeof(XdsFiles).Assembly.GetTypes()
+            .Where(t => t.Name.EndsWith("Reflection", StringComparison.Ordinal))
+            .Select(t => t.GetProperty("Descriptor")?.GetValue(null)).OfType<Google.Protobuf.Reflection.FileDescriptor>();
+
+        Assert.Empty(all.Select(f => f.Name).Except(XdsFiles.All().Select(f => f.Name)));
+    }
+}

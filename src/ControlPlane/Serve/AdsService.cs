@@ -1,0 +1,53 @@
+using Envoy.Service.Discovery.V3;
+using Grpc.Core;
+using Mesh.ControlPlane.Ca;
+using Mesh.Xds;
+
+namespace Mesh.ControlPlane.Serve;
+
+/// <summary>The doors of the discovery services: who comes in, and whether there is room. What happens inside is <see cref="ProxyStream"/>'s.</summary>
+internal sealed class AdsService(ProxyStreams streams, Authenticator authenticator, LocalSecrets secrets, ILogger<AdsService> log)
+{
+    public Task DeltaAsync(IAsyncStreamReader<DeltaDiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call) =>
+        ServeAsync(requests, replies, call, static (stream, request) => stream.Take(request));
+
+    public Task WholeAsync(IAsyncStreamReader<DiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call) =>
+        ServeAsync(requests, replies, call, static (stream, request) => stream.Take(request));
+
+    public Task LocalSecretsAsync(IAsyncStreamReader<DiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call) =>
+        secrets.ServeAsync(requests, replies, call);
+
+    private async Task ServeAsync<T>(IAsyncStreamReader<T> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call, Action<ProxyStream, T> take)
+    {
+        var (who, problem) = await authenticator.IdentifyAsync(call);
+        if (problem.Length > 0)
+        {
+            log.LogWarning("stream from {Peer} refused: {Reason}", call.Peer, problem);
+            throw new RpcException(new Status(StatusCode.Unauthenticated, problem));
+        }
+
+        using var cut = CancellationTokenSource.CreateLinkedTokenSource(call.CancellationToken);
+        var stream = streams.TryOpen(replies, call.Peer, who, cut) ?? throw new RpcException(new Status(StatusCode.ResourceExhausted, "too many streams; try again later"));
+        var sending = stream.SendAsync(cut.Token);
+        try
+        {
+            while (await requests.MoveNext(cut.Token))
+            {
+                take(stream, requests.Current);
+                if (stream.IsOverloaded) await stream.DrainedAsync(cut.Token);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException || e is RpcException { StatusCode: StatusCode.Cancelled })
+        {
+            log.LogDebug("stream of {Proxy} ended: {Reason}", stream.Id, e.Message);
+        }
+        finally
+        {
+            streams.Close(stream);
+            await cut.CancelAsync();
+            await sending;
+            stream.Dispose();
+        }
+        if (stream.Fault is { } fault) throw new RpcException(fault);
+    }
+}

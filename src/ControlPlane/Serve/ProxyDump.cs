@@ -1,0 +1,36 @@
+using Google.Protobuf;
+using Google.Protobuf.Reflection;
+using Mesh.Xds;
+
+namespace Mesh.ControlPlane.Serve;
+
+/// <summary>What one proxy has been given, as Envoy's own JSON: for debug pages and tools.</summary>
+internal sealed class ProxyDump(WorldFeed feed, ServedResources served)
+{
+    private readonly JsonFormatter formatter = new(JsonFormatter.Settings.Default.WithTypeRegistry(Registry()));
+
+    /// <summary>Resources of one type as JSON texts by name; null when there is no World yet or nobody has introduced itself.</summary>
+    public IReadOnlyList<(string Name, string Version, string Json)>? Resources(ProxyStream stream, string typeUrl)
+    {
+        if (feed.Current is not { } now || stream.Proxy is not { } proxy) return null;
+        if (typeUrl == TypeUrl.Secret) return [];
+
+        var set = served.Of(served.For(now.World, proxy), typeUrl);
+        return [.. set.ByName.Values.Select(r => (r.Name, r.Version, Json(r)))];
+    }
+
+    private string Json(NamedResource resource)
+    {
+        try
+        {
+            return formatter.Format(resource.ToAny());
+        }
+        catch (InvalidOperationException e)
+        {
+            // A type inside that we do not know, brought in by an EnvoyFilter.
+            return System.Text.Json.JsonSerializer.Serialize(new Dictionary<string, string> { ["@type"] = resource.TypeUrl, ["error"] = e.Message });
+        }
+    }
+
+    private static TypeRegistry Registry() => TypeRegistry.FromFiles(XdsFiles.All());
+}

@@ -1,0 +1,217 @@
+using Envoy.Service.Discovery.V3;
+using Grpc.Core;
+using Mesh.ControlPlane.Ca;
+using Mesh.Model.Translate;
+using Mesh.Model.World;
+using Mesh.Xds;
+using ResourceSet = Mesh.Xds.ResourceSet;
+
+namespace Mesh.ControlPlane.Serve;
+
+/// <summary>
+/// One proxy's stream. Requests come from the reader; one sending task answers them and pushes news, at most one push pending: later news
+/// is merged into it, so that a slow proxy costs nothing but its own delay. State is guarded by one lock that is never held while waiting.
+/// </summary>
+internal sealed class ProxyStream(
+    IServerStreamWriter<DiscoveryReply> replies, string peer, CallerIdentity? who, CancellationTokenSource cut, ProxyStreams owner, TimeProvider time) : IDisposable
+{
+    // A proxy asks for each of a dozen types and answers each response; more than this waiting to be looked at is not a proxy's way.
+    private const int RequestsWaitingMax = 256;
+
+    private readonly Lock guard = new();
+    private readonly SemaphoreSlim work = new(0, 1);
+    private readonly Dictionary<string, DeltaWatch> delta = [];
+    private readonly Dictionary<string, SotwWatch> whole = [];
+    private readonly HashSet<string> asked = [];
+    private TaskCompletionSource? drained;
+    private bool newsPending;
+    private int unanswered;
+
+    public string Id { get; private set; } = peer;
+    public string Peer { get; } = peer;
+    public CallerIdentity? Who { get; } = who;
+    public DateTimeOffset Connected { get; } = time.GetUtcNow();
+
+    /// <summary>Null until the first request has come.</summary>
+    public ProxyNode? Proxy { get; private set; }
+    public Node? Node { get; private set; }
+
+    /// <summary>Serial of the newest World that this proxy has been sent entirely; zero before the first.</summary>
+    public long SerialSent { get; private set; }
+
+    /// <summary>Why the stream ends, where the proxy should be told.</summary>
+    public Status? Fault { get; private set; }
+
+    public bool IsOverloaded => Volatile.Read(ref unanswered) >= RequestsWaitingMax;
+
+    public void Take(DeltaDiscoveryRequest request)
+    {
+        lock (guard)
+        {
+            if (!Introduce(request.Node)) return;
+            if (!delta.TryGetValue(request.TypeUrl, out var watch)) delta[request.TypeUrl] = watch = new(request.TypeUrl);
+            var kind = watch.Take(request);
+            owner.Note(this, request.TypeUrl, kind, watch.Error);
+            if (kind is DeltaRequestKind.First or DeltaRequestKind.Interest) Ask(request.TypeUrl);
+        }
+        Wake();
+    }
+
+    public void Take(DiscoveryRequest request)
+    {
+        lock (guard)
+        {
+            if (!Introduce(request.Node)) return;
+            if (!whole.TryGetValue(request.TypeUrl, out var watch)) whole[request.TypeUrl] = watch = new(request.TypeUrl);
+            var kind = watch.Take(request);
+            owner.Note(this, request.TypeUrl, kind, watch.Error);
+            if (kind is DeltaRequestKind.First or DeltaRequestKind.Interest) Ask(request.TypeUrl);
+        }
+        Wake();
+    }
+
+    /// <summary>There is a newer World. Any thread.</summary>
+    public void News()
+    {
+        lock (guard) newsPending = true;
+        Wake();
+    }
+
+    public async Task DrainedAsync(CancellationToken cancellation)
+    {
+        TaskCompletionSource waiting;
+        lock (guard)
+        {
+            if (!IsOverloaded) return;
+            waiting = drained ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+        await waiting.Task.WaitAsync(cancellation);
+    }
+
+    /// <summary>Runs until the stream ends; never throws.</summary>
+    public async Task SendAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            while (!cancellation.IsCancellationRequested)
+            {
+                await work.WaitAsync(cancellation);
+                await owner.Pushes.RunAsync(this, cancellation);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException or RpcException)
+        {
+            // The stream is over, by either side; the reader ends as well.
+            await cut.CancelAsync();
+        }
+    }
+
+    /// <summary>What is to be sent now, in order. Empty when nothing; then the proxy has all of <paramref name="now"/>.</summary>
+    public IReadOnlyList<DiscoveryReply> Replies(PublishedWorld now, ServedResources served)
+    {
+        lock (guard)
+        {
+            var all = newsPending || SerialSent == 0;
+            newsPending = false;
+            var types = all ? delta.Keys.Concat(whole.Keys).ToHashSet() : [.. asked];
+            asked.Clear();
+            Interlocked.Exchange(ref unanswered, 0);
+            drained?.TrySetResult();
+            drained = null;
+            if (Proxy is null || types.Count == 0) return [];
+
+            var configuration = served.For(now.World, Proxy);
+            var list = new List<DiscoveryReply>();
+            foreach (var type in TypeUrl.PushOrder.Where(types.Contains).Concat(types.Except(TypeUrl.PushOrder)))
+                if (Reply(type, now, configuration, served) is { } reply) list.Add(reply);
+            if (all) SerialSent = now.Serial;
+            return list;
+        }
+    }
+
+    /// <param name="waitMax">A reader that takes longer is cut: it would hold its response in our memory.</param>
+    public async Task WriteAsync(DiscoveryReply reply, TimeSpan waitMax, CancellationToken cancellation)
+    {
+        try
+        {
+            await replies.WriteAsync(reply, cancellation).WaitAsync(waitMax, time, cancellation);
+        }
+        catch (TimeoutException)
+        {
+            owner.Slow(this, reply, waitMax);
+            await cut.CancelAsync();
+            throw new OperationCanceledException("the reader is too slow", cancellation);
+        }
+    }
+
+    /// <summary>True when everything sent was answered and nothing is waiting to be sent.</summary>
+    public bool IsSettled(long serial)
+    {
+        lock (guard)
+            return SerialSent >= serial && !newsPending && asked.Count == 0 && delta.Values.All(w => w.IsSettled)
+                && whole.Values.All(w => w.NonceSent == w.NonceAcked || w.NonceSent == w.NonceRefused);
+    }
+
+    public IReadOnlyList<WatchState> States()
+    {
+        lock (guard)
+            return [.. delta.Values.Select(w => new WatchState(w.TypeUrl, w.NonceSent, w.NonceAcked, w.VersionSent, w.VersionAcked, w.Error, w.Wanted.Count, w.IsWildcard)),
+                .. whole.Values.Select(w => new WatchState(w.TypeUrl, w.NonceSent, w.NonceAcked, w.VersionSent, w.VersionAcked, w.Error, w.Wanted.Count, w.IsWildcard))];
+    }
+
+    public void End(StatusCode code, string reason)
+    {
+        Fault = new(code, reason);
+        cut.Cancel();
+    }
+
+    public void Dispose() => work.Dispose();
+
+    private DiscoveryReply? Reply(string type, PublishedWorld now, ProxyConfiguration configuration, ServedResources served)
+    {
+        // Keys leave only to whom has proved who it is, and only where it lives.
+        var set = type == TypeUrl.Secret && Who?.Namespace != Proxy!.Namespace ? ResourceSet.Empty(type) : served.Of(configuration, type);
+        if (!delta.TryGetValue(type, out var watch)) return whole[type].Send(set, now.Version);
+
+        var reply = watch.Send(set, now.Version);
+        // Envoy waits for the endpoints of a changed cluster and does not ask for them where it already watches them.
+        if (type == TypeUrl.Cluster && reply is not null && delta.TryGetValue(TypeUrl.Endpoints, out var endpoints))
+            endpoints.Resend(reply.Resources.Select(r => r.Name));
+        return reply;
+    }
+
+    private void Ask(string type)
+    {
+        asked.Add(type);
+        Interlocked.Increment(ref unanswered);
+    }
+
+    private bool Introduce(Envoy.Config.Core.V3.Node? node)
+    {
+        if (Proxy is not null) return true;
+        if (node is null || ProxyNodes.From(node) is not { } proxy)
+        {
+            End(StatusCode.InvalidArgument, $"the first request needs a node with an id like sidecar~IP~POD.NAMESPACE~DOMAIN, not \"{node?.Id}\"");
+            return false;
+        }
+        if (Who is not null && Who.Namespace != proxy.Namespace)
+        {
+            End(StatusCode.PermissionDenied, $"{Who.Namespace}/{Who.ServiceAccount} may not speak for a proxy in namespace {proxy.Namespace}");
+            return false;
+        }
+        Proxy = proxy;
+        Node = Node.From(node);
+        Id = $"{proxy.Name}.{proxy.Namespace}";
+        return true;
+    }
+
+    private void Wake()
+    {
+        lock (guard)
+            if (work.CurrentCount == 0) work.Release();
+    }
+}
+
+/// <summary>Where one type of one stream stands.</summary>
+public sealed record WatchState(
+    string TypeUrl, string NonceSent, string NonceAcked, string VersionSent, string VersionAcked, string? Error, int Names, bool IsWildcard);

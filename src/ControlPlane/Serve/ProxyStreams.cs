@@ -1,0 +1,72 @@
+using System.Collections.Concurrent;
+using Grpc.Core;
+using Mesh.ControlPlane.Ca;
+using Mesh.Xds;
+
+namespace Mesh.ControlPlane.Serve;
+
+/// <summary>All streams that are open, and the news to all of them. Any thread.</summary>
+internal sealed class ProxyStreams : IDisposable
+{
+    private readonly ConcurrentDictionary<ProxyStream, byte> open = new();
+    private readonly Options options;
+    private readonly ServeMetrics metrics;
+    private readonly TimeProvider time;
+    private readonly ILogger<ProxyStreams> log;
+    private int count;
+
+    public ProxyStreams(Options options, WorldFeed feed, ServedResources served, ServeMetrics metrics, TimeProvider time, ILogger<ProxyStreams> log)
+    {
+        (this.options, this.metrics, this.time, this.log) = (options, metrics, time, log);
+        Pushes = new(feed, served, metrics, time);
+        feed.Published += _ =>
+        {
+            foreach (var stream in open.Keys) stream.News();
+        };
+    }
+
+    public PushQueue Pushes { get; }
+
+    public IReadOnlyList<ProxyStream> All => [.. open.Keys.Where(s => s.Proxy is not null).OrderBy(s => s.Id, StringComparer.Ordinal)];
+
+    public void Dispose() => Pushes.Dispose();
+
+    /// <returns>Null when there is no room.</returns>
+    public ProxyStream? TryOpen(IServerStreamWriter<DiscoveryReply> replies, string peer, CallerIdentity? who, CancellationTokenSource cut)
+    {
+        if (Interlocked.Increment(ref count) > options.StreamsMax)
+        {
+            Interlocked.Decrement(ref count);
+            metrics.TurnedAway.Inc();
+            log.LogWarning("stream from {Peer} turned away: {Max} are open", peer, options.StreamsMax);
+            return null;
+        }
+
+        var stream = new ProxyStream(replies, peer, who, cut, this, time);
+        open[stream] = 0;
+        metrics.Streams.Inc();
+        return stream;
+    }
+
+    public void Close(ProxyStream stream)
+    {
+        if (!open.TryRemove(stream, out _)) return;
+        Interlocked.Decrement(ref count);
+        metrics.Streams.Dec();
+    }
+
+    public void Note(ProxyStream stream, string typeUrl, DeltaRequestKind kind, string? error)
+    {
+        if (kind == DeltaRequestKind.First) log.LogDebug("{Proxy} asks for {Type}", stream.Id, TypeUrl.ShortName(typeUrl));
+        if (kind != DeltaRequestKind.Nack) return;
+
+        metrics.Refused(typeUrl, stream.Id);
+        log.LogWarning("{Proxy} refuses {Type}: {Error}", stream.Id, TypeUrl.ShortName(typeUrl), error);
+    }
+
+    public void Slow(ProxyStream stream, DiscoveryReply reply, TimeSpan waited)
+    {
+        metrics.WriteTimeouts.Inc();
+        log.LogWarning("{Proxy} did not take its {Type} in {Seconds} s; its stream is cut", stream.Id, TypeUrl.ShortName(reply.TypeUrl), waited.TotalSeconds);
+    }
+}

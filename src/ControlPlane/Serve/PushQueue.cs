@@ -1,0 +1,65 @@
+namespace Mesh.ControlPlane.Serve;
+
+/// <summary>
+/// How many proxies are worked for at a time. A proxy is in the queue once, however much news there is: it takes what is newest when its
+/// turn comes. A slow reader gives its turn back while it reads.
+/// </summary>
+internal sealed class PushQueue(WorldFeed feed, ServedResources served, ServeMetrics metrics, TimeProvider time) : IDisposable
+{
+    // Translating is processor work; more at a time than processors only adds memory.
+    private static readonly int ConcurrentMax = Math.Max(2, Environment.ProcessorCount);
+
+    // Responses of this size are few at a time: each stands in memory until its reader has taken it.
+    private const int LargeBytes = 256 * 1024;
+    private const int LargeAtOnceMax = 16;
+    private static readonly TimeSpan WriteMax = TimeSpan.FromSeconds(30);
+
+    private readonly SemaphoreSlim turns = new(ConcurrentMax);
+    private readonly SemaphoreSlim large = new(LargeAtOnceMax);
+
+    public void Dispose()
+    {
+        turns.Dispose();
+        large.Dispose();
+    }
+
+    public async Task RunAsync(ProxyStream stream, CancellationToken cancellation)
+    {
+        if (feed.Current is not { } now) return; // news comes with the first World
+
+        IReadOnlyList<Xds.DiscoveryReply> replies;
+        await turns.WaitAsync(cancellation);
+        try
+        {
+            var began = time.GetTimestamp();
+            replies = stream.Replies(now, served);
+            if (replies.Count > 0) metrics.PushTime.Observe(time.GetElapsedTime(began).TotalSeconds);
+        }
+        finally
+        {
+            turns.Release();
+        }
+
+        foreach (var reply in replies)
+        {
+            var bytes = reply.CalculateSize();
+            metrics.Sent(reply, bytes);
+            if (bytes < LargeBytes)
+            {
+                await stream.WriteAsync(reply, WriteMax, cancellation);
+                continue;
+            }
+
+            await large.WaitAsync(cancellation);
+            try
+            {
+                await stream.WriteAsync(reply, WriteMax, cancellation);
+            }
+            finally
+            {
+                large.Release();
+            }
+        }
+        if (replies.Count > 0) metrics.Convergence.Observe((time.GetUtcNow() - now.ChangedAt).TotalSeconds);
+    }
+}
