@@ -66,7 +66,7 @@ public sealed class CertificateAuthorityTests
         { Csr()[..200], "" },
         { new string('A', 5 << 20), "larger" },
         { Tampered(), "own key" },
-        { CsrOf(RSA.Create(1024)), "2048" },
+        { WeakRsa(), "2048" },
     };
 
     [Theory, MemberData(nameof(BadRequests))]
@@ -167,11 +167,16 @@ public sealed class CertificateAuthorityTests
         return request.CreateSigningRequestPem();
     }
 
-    private static string CsrOf(RSA key) => new CertificateRequest("O=x", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1).CreateSigningRequestPem();
+    private static string WeakRsa()
+    {
+        using var key = RSA.Create(1024);
+        return new CertificateRequest("O=x", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1).CreateSigningRequestPem();
+    }
 
     private static string Tampered()
     {
-        var der = PemEncoding.TryFind(Csr(), out var fields) ? Convert.FromBase64String(Csr()[fields.Base64Data]) : [];
+        var csr = Csr();
+        var der = Convert.FromBase64String(csr[PemEncoding.Find(csr).Base64Data]);
         der[^1] ^= 1;
         return PemEncoding.WriteString("CERTIFICATE REQUEST", der);
     }

@@ -40,7 +40,7 @@ internal sealed class ControlPlaneRig : IAsyncDisposable
             Folder = Path.Combine(root, "config"),
             StateFolder = Path.Combine(root, "state"),
         };
-        var stop = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        var stop = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         var opened = new TaskCompletionSource<IReadOnlyList<string>>();
         var running = Istiod.RunAsync(options, TimeProvider.System, stop.Token, opened.SetResult);
         await Task.WhenAny(opened.Task, running);
