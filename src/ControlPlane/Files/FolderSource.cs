@@ -3,6 +3,7 @@ using Mesh.ControlPlane.Serve;
 using Mesh.Model.Resources;
 using Mesh.Model.Schema;
 using Mesh.Model.Validation;
+using Resource = Mesh.Model.Resources.Resource;
 using Mesh.Model.Yaml;
 
 namespace Mesh.ControlPlane.Files;
