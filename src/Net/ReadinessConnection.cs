@@ -46,6 +46,7 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
         Input.Trim();
         var wait = _fillWait = Loop.RentWait();
         wait.Begin(this, deadline);
+        AwaitReadable();
         return wait.Task;
     }
 
@@ -108,7 +109,10 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
     {
         _watcher = callback;
         _watchesBytes = bytesToo;
-        if (callback is not null && (MayReceive || HasPeerClosed || _readEnd != IoStatus.Ok)) Loop.Soon(TellWatcherOf, this);
+        if (callback is null) return;
+
+        if (MayReceive || HasPeerClosed || _readEnd != IoStatus.Ok || !Input.IsEmpty) Loop.Soon(TellWatcherOf, this);
+        else if (_fillWait is null) AwaitReadable();
     }
 
     void ILoopWaitOwner.OnTimedOut(LoopWait wait)
@@ -144,6 +148,19 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
 
     protected bool IsClosed => _isClosed;
 
+    /// <summary>The peer sent something that nobody has consumed.</summary>
+    protected virtual bool HasBytes => MayReceive || !Input.IsEmpty;
+
+    /// <summary>A watcher is about to be told: for a layer in which an end stands behind bytes, the moment to take them in.</summary>
+    protected virtual void LookForNews()
+    {
+    }
+
+    /// <summary>Somebody begins to wait: for a layer above another connection, the moment to wait below.</summary>
+    protected virtual void AwaitReadable()
+    {
+    }
+
     /// <returns>Ok with a count above zero, WouldBlock, or how reading ended.</returns>
     protected abstract IoStatus Receive(Span<byte> buffer, out int count);
 
@@ -162,7 +179,12 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
         if (_fillWait is { } wait)
         {
             var status = TryFill();
-            if (status == IoStatus.WouldBlock) return;
+            if (status == IoStatus.WouldBlock)
+            {
+                Input.Trim();
+                AwaitReadable();
+                return;
+            }
 
             _fillWait = null;
             wait.Complete(status);
@@ -184,11 +206,17 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
     private void TellWatcher()
     {
         if (_watcher is not { } watcher || _isClosed || _fillWait is not null) return;
-        if (!HasPeerClosed && _readEnd == IoStatus.Ok && !_watchesBytes) return;
-        if (!HasPeerClosed && _readEnd == IoStatus.Ok && !MayReceive) return;
+        LookForNews();
+        var hasEnded = HasPeerClosed || _readEnd != IoStatus.Ok;
+        var hasBytes = _watchesBytes && HasBytes;
+        if (!hasEnded && !hasBytes)
+        {
+            AwaitReadable();
+            return;
+        }
 
         var news = _readEnd == IoStatus.Reset ? PeerNews.Reset
-            : HasPeerClosed || _readEnd != IoStatus.Ok ? PeerNews.Closed
+            : hasEnded ? PeerNews.Closed
             : PeerNews.SentBytes;
         _watcher = null;
         watcher(this, news);

@@ -1,27 +1,27 @@
 namespace Mesh.Net.Tls;
 
 /// <summary>A connection inside TLS: what it reads and writes is plain, what travels is not.</summary>
-public abstract class TlsConnection(Loop loop) : Connection(loop)
+public abstract class TlsConnection(Loop loop) : ReadinessConnection(loop)
 {
     /// <summary>Null when the peer showed no certificate.</summary>
-    public abstract PeerCertificates? PeerCertificates { get; }
+    public PeerCertificates? PeerCertificates { get; private protected set; }
 
     /// <summary>What <see cref="TlsSettings.VerifyPeer"/> read from the peer's chain.</summary>
-    public abstract object? PeerIdentity { get; }
+    public object? PeerIdentity { get; private protected set; }
 
     /// <summary>The protocol agreed on; null when none was.</summary>
-    public abstract string? Alpn { get; }
+    public string? Alpn { get; private protected set; }
 
     /// <summary>The name the client asked for; null when it named none.</summary>
-    public abstract string? ServerName { get; }
+    public string? ServerName { get; private protected set; }
 
-    public abstract TlsVersion Version { get; }
+    public TlsVersion Version { get; private protected set; }
 
     /// <summary>The cipher suite's standard name, e.g. TLS_AES_128_GCM_SHA256.</summary>
-    public abstract string CipherSuite { get; }
+    public string CipherSuite { get; private protected set; } = "";
 
-    public abstract bool IsResumed { get; }
+    public bool IsResumed { get; private protected set; }
 
     /// <summary>Why the TLS layer ended the connection, in the library's words; null while it has not.</summary>
-    public abstract string? FailureReason { get; }
+    public string? FailureReason { get; private protected set; }
 }

@@ -39,13 +39,16 @@ public sealed record TlsSettings
     public ClientCertificate ClientCertificate { get; init; } = ClientCertificate.NotAsked;
 
     /// <summary>
-    /// Our own judgement of the peer's chain. It replaces the library's verification entirely, so it must check signatures too.
-    /// Null: the library verifies against <see cref="TrustedRootsPem"/> and <see cref="PeerNames"/>. Called on the loop, must not wait.
+    /// Who may sign peers, PEM. Given: the library checks the chain against them first (signatures, dates, purpose, revocation).
+    /// Empty: it does not; a client without <see cref="VerifyPeer"/> then believes anybody (Istio's SIMPLE without credentials), and a server that asks for certificates must have <see cref="VerifyPeer"/>.
+    /// </summary>
+    public ReadOnlyMemory<byte> TrustedRootsPem { get; init; }
+
+    /// <summary>
+    /// Our own judgement of the peer's chain, after the library's and <see cref="PeerNames"/>. With no roots given it is the only one, so it must check signatures too.
+    /// Called on the loop, must not wait. What it believed is not asked again until <see cref="PeerVerdict.ValidUntil"/>.
     /// </summary>
     public Func<PeerCertificates, PeerVerdict>? VerifyPeer { get; init; }
-
-    /// <summary>Who may sign peers, PEM. Empty with <see cref="VerifyPeer"/> null: a client believes anybody (Istio's SIMPLE without credentials), a server that requires certificates is refused at start.</summary>
-    public ReadOnlyMemory<byte> TrustedRootsPem { get; init; }
 
     /// <summary>One of these must be in the peer's subject alternative names, exactly (DNS, URI, IP or e-mail; a DNS wildcard in the certificate matches one label). Empty: any.</summary>
     public ImmutableArray<string> PeerNames { get; init; } = [];

@@ -1,0 +1,175 @@
+using System.Runtime.InteropServices;
+
+namespace Mesh.Net.Tls.OpenSsl;
+
+/// <summary>One SSL_CTX: everything that is the same for all connections of one settings record.</summary>
+internal sealed unsafe class OpenSslContext : TlsContext
+{
+    private const uint ModeReleaseBuffers = 0x10, ModePartialWrite = 0x1, ModeMovingBuffer = 0x2;
+    private const int SessionsOff = 0, SessionsOfClient = 0x1 | 0x300, SessionsOfServer = 0x2;
+    private const int ServerSessionsMax = 4096;
+    private const int VerdictsMax = 2048;
+
+    // Strong, quick, and understood by all: the order also spares the peer a second ClientHello.
+    private const string DefaultGroups = "X25519:P-256:P-384";
+
+    private static readonly byte[] SessionIdContext = "mesh"u8.ToArray();
+
+    private readonly nint _context;
+    private readonly GCHandle _self;
+    private readonly TimeProvider _time;
+    private readonly int _verifyMode;
+    private int _users = 1;
+
+    internal OpenSslContext(TlsSettings settings, TimeProvider time)
+        : base(settings)
+    {
+        _time = time;
+        _context = LibSsl.ContextNew(LibSsl.TlsMethod());
+        if (_context == 0) throw new TlsSettingsException($"libssl gives no context: {SslErrors.Take()}");
+
+        _self = GCHandle.Alloc(this);
+        _verifyMode = VerifyModeOf(settings);
+        AlpnWire = SslPem.AlpnWire(settings.Alpn);
+        try
+        {
+            Prepare();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    internal byte[] AlpnWire { get; }
+
+    internal SslSessions Sessions { get; } = new();
+
+    internal PeerVerdicts Verdicts { get; } = new(VerdictsMax);
+
+    internal bool HasRoots => !Settings.TrustedRootsPem.IsEmpty;
+
+    internal DateTimeOffset Now => _time.GetUtcNow();
+
+    public override ValueTask<TlsOutcome> HandshakeAsync(Connection inner, Deadline deadline, string? serverName = null) =>
+        new OpenSslConnection(inner, this, serverName).HandshakeAsync(deadline);
+
+    /// <summary>A connection begins; it says <see cref="Leave"/> at its end.</summary>
+    internal nint Enter()
+    {
+        _users++;
+        return LibSsl.New(_context);
+    }
+
+    internal void Leave()
+    {
+        if (--_users > 0) return;
+
+        Sessions.Clear();
+        LibSsl.ContextFree(_context);
+        _self.Free();
+    }
+
+    /// <summary>In the middle of another context's handshake: from here on this one's certificate and rules apply.</summary>
+    internal void TakeOver(nint ssl)
+    {
+        LibSsl.SetContext(ssl, _context);
+        LibSsl.SetVerify(ssl, _verifyMode, 0);
+    }
+
+    // On a loop and its contexts' thread only, as everything here.
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) Leave();
+    }
+
+    private void Prepare()
+    {
+        if (!SslControls.SetVersions(_context, (int)Settings.VersionMin, (int)Settings.VersionMax)) throw Unusable("TLS version");
+
+        SetSuites();
+        var groups = Settings.Curves.IsEmpty ? DefaultGroups : string.Join(':', Settings.Curves);
+        if (!SslControls.SetGroups(_context, groups)) throw Unusable($"curves {groups}");
+
+        SslControls.SetModes(_context, ModeReleaseBuffers | ModePartialWrite | ModeMovingBuffer);
+        foreach (var certificate in Settings.Certificates) SslPem.Use(_context, certificate);
+        if (Settings is { Side: TlsSide.Server, Certificates.IsEmpty: true, ChooseByServerName: null })
+            throw new TlsSettingsException("a TLS server needs a certificate");
+
+        SetPeerVerification();
+        SetAlpn();
+        SetSessions();
+        if (Settings.ChooseByServerName is not null) SslControls.SetServerNameChoice(_context, &SslCallbacks.OnServerName);
+    }
+
+    private void SetSuites()
+    {
+        var suites = string.Join(':', Settings.CipherSuites.IsEmpty ? TlsSettings.DefaultCipherSuites : Settings.CipherSuites);
+        // The library's own floor forbids the signatures of TLS 1.0 and 1.1; whoever asks for them means it.
+        if (Settings.VersionMin < TlsVersion.Tls12) suites += ":@SECLEVEL=0";
+        if (LibSsl.ContextSetCipherList(_context, suites) != 1) throw Unusable($"cipher suites {suites}");
+    }
+
+    private void SetPeerVerification()
+    {
+        LibSsl.ContextSetVerify(_context, _verifyMode, 0);
+        LibSsl.ContextSetVerifyCallback(_context, &SslCallbacks.OnVerify, 0);
+        if (_verifyMode == LibSsl.VerifyNone) return;
+
+        if (Settings is { Side: TlsSide.Server, VerifyPeer: null, TrustedRootsPem.IsEmpty: true })
+            throw new TlsSettingsException("a TLS server that asks for client certificates needs trusted roots");
+        if (HasRoots) SslPem.Trust(_context, Settings.TrustedRootsPem, Settings.Side == TlsSide.Server);
+        if (!Settings.RevocationListsPem.IsEmpty) SslPem.Revoke(_context, Settings.RevocationListsPem);
+    }
+
+    private void SetAlpn()
+    {
+        if (AlpnWire.Length == 0) return;
+
+        if (Settings.Side == TlsSide.Server)
+        {
+            LibSsl.ContextSetAlpnSelect(_context, &SslCallbacks.OnAlpn, GCHandle.ToIntPtr(_self));
+            return;
+        }
+
+        fixed (byte* at = AlpnWire)
+        {
+            if (LibSsl.ContextSetAlpn(_context, at, (uint)AlpnWire.Length) != 0) throw Unusable("ALPN");
+        }
+    }
+
+    private void SetSessions()
+    {
+        // Sessions of a server stay in its memory, not in tickets: a ticket does not carry the peer's chain, which is judged again.
+        LibSsl.ContextSetOptions(_context, LibSsl.OptionNoCompression | LibSsl.OptionNoRenegotiation | LibSsl.OptionServerPreference | LibSsl.OptionNoTicket);
+        if (!Settings.Resumption)
+        {
+            SslControls.SetSessionCache(_context, SessionsOff);
+            SslControls.SetTickets(_context, 0);
+            return;
+        }
+
+        fixed (byte* id = SessionIdContext) LibSsl.ContextSetSessionIdContext(_context, id, (uint)SessionIdContext.Length);
+        if (Settings.Side == TlsSide.Server)
+        {
+            SslControls.SetSessionCache(_context, SessionsOfServer);
+            SslControls.SetSessionCacheEntries(_context, ServerSessionsMax);
+            SslControls.SetTickets(_context, 1);
+            return;
+        }
+
+        SslControls.SetSessionCache(_context, SessionsOfClient);
+        LibSsl.ContextSetNewSession(_context, &SslCallbacks.OnNewSession);
+    }
+
+    private static int VerifyModeOf(TlsSettings settings) => (settings.Side, settings.ClientCertificate) switch
+    {
+        (TlsSide.Client, _) => LibSsl.VerifyPeer,
+        (_, ClientCertificate.NotAsked) => LibSsl.VerifyNone,
+        (_, ClientCertificate.Optional) => LibSsl.VerifyPeer,
+        _ => LibSsl.VerifyPeer | LibSsl.VerifyFailIfNoPeer,
+    };
+
+    private static TlsSettingsException Unusable(string what) => new($"{what} unusable: {SslErrors.Take()}");
+}

@@ -1,0 +1,8 @@
+namespace Mesh.Net.Tls.OpenSsl;
+
+/// <summary>TLS by libssl, called on the loop.</summary>
+/// <param name="time">What "now" means when certificates are judged.</param>
+public sealed class OpenSslProvider(TimeProvider time) : TlsProvider
+{
+    public override TlsContext CreateContext(TlsSettings settings) => new OpenSslContext(settings, time);
+}
