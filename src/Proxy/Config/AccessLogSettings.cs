@@ -7,6 +7,7 @@ internal enum AccessLogSink { File, StandardOutput, StandardError, GrpcHttp, Grp
 internal sealed record AccessLogSettings
 {
     public string Name { get; init; } = "";
+    public CompiledCell Cell { get; } = new();
     public AccessLogSink Sink { get; init; }
     /// <summary>For <see cref="AccessLogSink.File"/>.</summary>
     public string Path { get; init; } = "";

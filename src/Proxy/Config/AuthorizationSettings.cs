@@ -7,6 +7,7 @@ internal enum AuthorizationAction { Allow, Deny, Log }
 /// <summary>Role-based access control: an action, and named policies of which any one may match.</summary>
 internal sealed record AuthorizationSettings
 {
+    public CompiledCell Cell { get; } = new();
     /// <summary>Null: nothing is enforced (only shadow rules, or nothing at all).</summary>
     public AuthorizationPolicies? Rules { get; init; }
     /// <summary>Evaluated and recorded, never enforced (dry run, and the condition of ext_authz).</summary>

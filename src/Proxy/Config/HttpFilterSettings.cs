@@ -100,6 +100,7 @@ internal sealed record StatefulSession
 
 internal sealed record FaultSettings
 {
+    public CompiledCell Cell { get; } = new();
     public TimeSpan Delay { get; init; }
     public Fraction DelayShare { get; init; } = Fraction.None;
     public int? AbortHttpStatus { get; init; }
@@ -115,6 +116,7 @@ internal sealed record FaultSettings
 
 internal sealed record CorsSettings
 {
+    public CompiledCell Cell { get; } = new();
     public ImmutableArray<StringMatch> AllowOrigins { get; init; } = [];
     public string AllowMethods { get; init; } = "";
     public string AllowHeaders { get; init; } = "";
@@ -133,6 +135,7 @@ internal sealed record TokenBucket(uint TokensMax, uint TokensPerFill, TimeSpan 
 
 internal sealed record LocalRateLimitSettings
 {
+    public CompiledCell Cell { get; } = new();
     public string StatPrefix { get; init; } = "";
     /// <summary>Null: nothing is limited except by a matching descriptor.</summary>
     public TokenBucket? Bucket { get; init; }

@@ -5,6 +5,7 @@ namespace Mesh.Proxy.Config;
 /// <summary>Which tokens are looked for, by whom they must be signed, and which requests need one.</summary>
 internal sealed record JwtSettings
 {
+    public CompiledCell Cell { get; } = new();
     public ImmutableDictionary<string, JwtProvider> Providers { get; init; } = ImmutableDictionary<string, JwtProvider>.Empty;
     /// <summary>First match decides; no match, no requirement.</summary>
     public ImmutableArray<JwtRule> Rules { get; init; } = [];

@@ -46,6 +46,9 @@ internal sealed class LinearPattern
         return matches;
     }
 
+    /// <summary>Whether it occurs anywhere in the text.</summary>
+    public bool IsSearchMatch(string value) => search.IsMatch(value);
+
     /// <summary>Replaces every match; <paramref name="substitution"/> refers to groups as \1 to \9.</summary>
     public string ReplaceAll(string value, string substitution) =>
         search.Replace(value, match => Expand(substitution, match));

@@ -77,6 +77,8 @@ internal sealed record HeaderEditSet(ImmutableArray<HeaderEdit> Request, Immutab
 {
     public static readonly HeaderEditSet None = new([], []);
 
+    public CompiledCell Cell { get; } = new();
+
     public bool IsEmpty => Request.IsEmpty && Response.IsEmpty;
 }
 
@@ -84,6 +86,8 @@ internal sealed record HeaderEditSet(ImmutableArray<HeaderEdit> Request, Immutab
 internal sealed record FormatText(string Text)
 {
     public static readonly FormatText Empty = new("");
+
+    public CompiledCell Cell { get; } = new();
 
     public bool HasOperators => Text.Contains('%', StringComparison.Ordinal);
 }

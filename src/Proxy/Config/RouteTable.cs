@@ -5,6 +5,7 @@ namespace Mesh.Proxy.Config;
 /// <summary>Virtual hosts and their matches; a route says where, how long, how often, with which header edits.</summary>
 internal sealed record RouteTable
 {
+    public CompiledCell Cell { get; } = new();
     public required string Name { get; init; }
     public ImmutableArray<VirtualHost> VirtualHosts { get; init; } = [];
     public HeaderEditSet Headers { get; init; } = HeaderEditSet.None;
@@ -41,6 +42,7 @@ internal sealed record VirtualHost
 /// <summary>One entry of a virtual host: which requests, and what becomes of them.</summary>
 internal sealed record Route
 {
+    public CompiledCell Cell { get; } = new();
     /// <summary>What %ROUTE_NAME% prints; may be empty.</summary>
     public string Name { get; init; } = "";
     public required RouteMatchSettings Match { get; init; }
@@ -176,6 +178,7 @@ internal enum HashPolicyKind { Header, Cookie, SourceIp, QueryParameter, FilterS
 
 internal sealed record HashPolicy(HashPolicyKind Kind, string Name, bool Terminal)
 {
+    public CompiledCell Cell { get; } = new();
     public RegexRewrite? HeaderRewrite { get; init; }
     /// <summary>Set: a cookie is generated when the request has none. Zero lasts for the session.</summary>
     public TimeSpan? CookieTtl { get; init; }
@@ -210,6 +213,7 @@ internal enum RetryOn
 
 internal sealed record RetrySettings
 {
+    public CompiledCell Cell { get; } = new();
     public RetryOn On { get; init; }
     /// <summary>Retries, not tries.</summary>
     public uint RetriesMax { get; init; } = 1;

@@ -106,7 +106,7 @@ internal static class ValuesFromXds
     public static Fraction Share(RuntimeFractionalPercent? percent, Fraction absent) => Share(percent?.DefaultValue, absent);
 
     public static Fraction Share(Percent? percent, Fraction absent) =>
-        percent is null ? absent : new((uint)Math.Round(Math.Clamp(percent.Value, 0, 100) * 10_000), 1_000_000);
+        percent is null ? absent : new((uint)Math.Round(Math.Clamp(percent.Value, 0, 100) * 100), 10_000);
 
     public static AddressRange Range(CidrRange range)
     {

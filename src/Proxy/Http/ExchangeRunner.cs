@@ -32,7 +32,8 @@ internal sealed class ExchangeRunner(FilterList filters)
 
         Router.EditRequest(exchange, forward);
         var retry = RetryPolicy.Of(exchange);
-        exchange.Timeout = forward.Timeout is { Ticks: > 0 } limit ? limit : null;
+        exchange.Timeout = Timeouts.Of(exchange, forward);
+        Timeouts.TellUpstream(exchange, forward, exchange.Timeout, retry?.PerTryTimeout);
         if (exchange.Request.Body.IsEmpty) exchange.OnRequestEnded();
         while (true)
         {
@@ -129,6 +130,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         if (exchange.CallerIsGone || failure.Entry.Http == 0 && failure.Answer is null) return Broken(exchange, failure);
 
         var body = LocalReply.Compose(exchange, failure, statusWhenKnown);
+        Router.EditResponse(exchange);
         filters.OnResponse(exchange);
         ResponseExit.Finish(exchange);
         exchange.ResponseStarted = true;

@@ -11,7 +11,7 @@ internal static class LocalReply
     {
         var entry = failure.Entry;
         var answer = failure.Answer;
-        var status = answer?.Status ?? (statusWhenKnown > 0 ? statusWhenKnown : entry.Http);
+        var status = answer?.Status ?? (statusWhenKnown > 0 ? statusWhenKnown : StatusOf(exchange, failure.Kind, entry.Http));
         var body = answer?.Body ?? (ReadOnlyMemory<byte>)Encoding.UTF8.GetBytes(Failures.BodyOf(failure, exchange.Attempt > 1));
         exchange.Raise(answer?.Flag ?? entry.Flag);
         exchange.Details = Failures.DetailsOf(failure);
@@ -27,7 +27,7 @@ internal static class LocalReply
             var grpc = answer?.GrpcStatus ?? (answer is null && statusWhenKnown == 0 ? entry.Grpc : Failures.GrpcStatusOf(status));
             head.Headers.Set(KnownHeader.GrpcStatus, grpc);
             exchange.GrpcStatus = grpc;
-            if (!body.IsEmpty) head.Headers.Append(KnownHeader.GrpcMessage, body.Span);
+            if (!body.IsEmpty) head.Headers.Append(KnownHeader.GrpcMessage, PercentEncoded(body.Span));
             head.Body = BodyFraming.None;
             AddHeaders(head, answer);
             return default;
@@ -39,6 +39,24 @@ internal static class LocalReply
         AddHeaders(head, answer);
         head.Body = body.IsEmpty ? BodyFraming.None : BodyFraming.OfLength(body.Length);
         return exchange.Request.Method == Method.Head ? default : body;
+    }
+
+    // A limit that runs out while the caller still sends is the caller's slowness (408), afterwards the upstream's (504).
+    private static int StatusOf(Exchange exchange, FailureKind kind, int usual) =>
+        kind is FailureKind.StreamIdle or FailureKind.MaxDuration or FailureKind.UpstreamMaxDuration && exchange.RequestEndedAt != 0 ? 504 : usual;
+
+    /// <summary>As gRPC writes messages: printable ASCII stays, the rest and the percent sign become escapes.</summary>
+    private static byte[] PercentEncoded(ReadOnlySpan<byte> text)
+    {
+        if (text.IndexOfAnyExceptInRange((byte)' ', (byte)'~') < 0 && text.IndexOf((byte)'%') < 0) return text.ToArray();
+
+        var result = new List<byte>(text.Length + 16);
+        foreach (var b in text)
+        {
+            if (b is >= (byte)' ' and <= (byte)'~' and not (byte)'%') result.Add(b);
+            else result.AddRange(Encoding.ASCII.GetBytes($"%{b:X2}"));
+        }
+        return [.. result];
     }
 
     private static void AddHeaders(ResponseHead head, LocalAnswer? answer)

@@ -1,3 +1,4 @@
+using System.Text;
 using Mesh.Proxy.Config;
 
 namespace Mesh.Proxy.Http;
@@ -8,6 +9,10 @@ internal static class RouteAnswer
     public static Failure Of(Exchange exchange, RouteAction action) => action switch
     {
         DirectResponse direct => new(FailureKind.DirectResponse, Side.Local) { Answer = new(direct.Status, "direct_response") { Body = direct.Body } },
+        Config.Redirect redirect => new(FailureKind.DirectResponse, Side.Local)
+        {
+            Answer = new(redirect.Status, "direct_response") { Headers = [new("location", Rewrites.Location(exchange, exchange.Route, redirect))] },
+        },
         _ => new(FailureKind.NoRoute, Side.Local),
     };
 }

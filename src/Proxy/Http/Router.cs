@@ -1,9 +1,12 @@
+using System.Buffers.Text;
+using System.Collections.Immutable;
+using System.Text;
 using Mesh.Http;
 using Mesh.Proxy.Config;
 
 namespace Mesh.Proxy.Http;
 
-/// <summary>Room 4 of 8: which route serves this request, and to which cluster does it go?</summary>
+/// <summary>Room 4 of 8: which route serves this request, to which cluster does it go, and what is changed about it?</summary>
 internal static class Router
 {
     /// <summary>Sets the exchange's virtual host and route.</summary>
@@ -13,44 +16,42 @@ internal static class Router
         exchange.RouteIsStale = false;
         (exchange.VirtualHost, exchange.Route, exchange.WeightedCluster) = (null, null, null);
         exchange.Routes = exchange.Snapshot.RoutesOf(exchange.Settings);
-        if (exchange.Routes is not { } table || HostOf(table, exchange.Request) is not { } host) return false;
+        if (exchange.Routes is not { } table || RouteIndex.Of(table).Find(exchange.Request.Authority) is not { } host) return false;
 
-        exchange.VirtualHost = host;
-        foreach (var route in host.Routes)
+        exchange.VirtualHost = host.Host;
+        if (MustRedirectToTls(exchange, host.Host)) return (exchange.Route = TlsRedirect) is not null;
+
+        foreach (var entry in host.Routes)
         {
-            if (!PathMatches(route.Match, exchange.Request)) continue;
+            if (!entry.Match.IsMatch(exchange)) continue;
 
-            exchange.Route = route;
+            exchange.Route = entry.Route;
+            if (entry.TotalWeight > 0 && entry.Route.Action is Forward { Clusters.Length: > 1 } forward) exchange.WeightedCluster = Draw(exchange, forward, entry.TotalWeight);
             return true;
         }
         return false;
     }
 
-    /// <summary>The cluster's name; draws among weighted ones.</summary>
+    /// <summary>The cluster's name; of weighted ones, the one that was drawn when the route was chosen.</summary>
     public static string PickCluster(Exchange exchange, Forward forward)
     {
-        var clusters = forward.Clusters;
-        if (clusters.Length == 1) return clusters[0].Name;
-
-        uint total = 0;
-        foreach (var cluster in clusters) total += cluster.Weight;
-        var roll = (uint)exchange.Random.NextInt64(Math.Max(total, 1));
-        foreach (var cluster in clusters)
-        {
-            if (roll < cluster.Weight)
-            {
-                exchange.WeightedCluster = cluster;
-                return cluster.Name;
-            }
-            roll -= cluster.Weight;
-        }
-        return "";
+        if (forward.ClusterHeader.Length > 0) return exchange.Request.Headers.GetText(forward.ClusterHeader) ?? "";
+        var chosen = exchange.WeightedCluster ?? (forward.Clusters.IsEmpty ? null : forward.Clusters[0]);
+        if (chosen is null) return "";
+        return chosen.ClusterHeader.Length > 0 ? exchange.Request.Headers.GetText(chosen.ClusterHeader) ?? "" : chosen.Name;
     }
 
     /// <summary>Header edits, rewrites and what else the route changes about the request, once, before the first attempt.</summary>
     public static void EditRequest(Exchange exchange, Forward forward)
     {
+        var route = exchange.Route!;
+        ApplyEdits(exchange, toRequest: true);
+        Rewrites.RewriteHost(exchange, forward);
+        Rewrites.RewritePath(exchange, route, forward);
+        exchange.Hash = forward.HashPolicies.IsEmpty ? null : HashPolicies.Evaluate(exchange, forward);
         if (exchange.VirtualHost is { AttemptCountInRequest: true }) exchange.Request.Headers.Set(KnownHeader.XEnvoyAttemptCount, 1);
+        if (route.DecoratorOperation.Length > 0 && route.DecoratorPropagate && !exchange.Client.IsInbound && exchange.Settings.Tracing is not null)
+            exchange.Request.Headers.Set(KnownHeader.XEnvoyDecoratorOperation, Encoding.Latin1.GetBytes(route.DecoratorOperation));
     }
 
     /// <summary>What a further attempt says differently.</summary>
@@ -59,28 +60,74 @@ internal static class Router
         if (exchange.VirtualHost is { AttemptCountInRequest: true }) exchange.Request.Headers.Set(KnownHeader.XEnvoyAttemptCount, exchange.Attempt + 1);
     }
 
-    public static void EditResponse(Exchange exchange, Forward forward) { }
-
-    private static VirtualHost? HostOf(RouteTable table, RequestHead request)
+    /// <summary>For responses from upstream and for answers of our own.</summary>
+    public static void EditResponse(Exchange exchange)
     {
-        var text = System.Text.Encoding.Latin1.GetString(request.Authority).ToLowerInvariant();
-        if (table.IgnorePortInHost && text.LastIndexOf(':') is > 0 and var colon) text = text[..colon];
-        VirtualHost? best = null;
-        var score = -1;
-        foreach (var host in table.VirtualHosts)
-        {
-            foreach (var domain in host.Domains)
-            {
-                var s = domain == text ? int.MaxValue : domain == "*" ? 0 : domain.StartsWith('*') && text.EndsWith(domain[1..], StringComparison.Ordinal) ? domain.Length : -1;
-                if (s > score) (best, score) = (host, s);
-            }
-        }
-        return best;
+        if (exchange.HashCookie is { } cookie) exchange.Response.Headers.Append(KnownHeader.SetCookie, Encoding.Latin1.GetBytes(cookie));
+        if (exchange.Route is not null) ApplyEdits(exchange, toRequest: false);
     }
 
-    private static bool PathMatches(RouteMatchSettings match, RequestHead request)
+    public static void EditResponse(Exchange exchange, Forward forward) => EditResponse(exchange);
+
+    /// <summary>Copies to send beside the request; the most specific level that has any says which.</summary>
+    public static ImmutableArray<Mirror> MirrorsOf(Exchange exchange, Forward forward) =>
+        !forward.Mirrors.IsEmpty ? forward.Mirrors : exchange.VirtualHost?.Mirrors ?? [];
+
+    /// <summary>The authority a copy bears: "-shadow" before the port, so that a log can tell it apart.</summary>
+    public static byte[] ShadowAuthority(ReadOnlySpan<byte> authority)
     {
-        var path = System.Text.Encoding.Latin1.GetString(request.PathOnly);
-        return match.PathKind == PathMatchKind.Path ? path == match.Path : path.StartsWith(match.Path, StringComparison.Ordinal);
+        var port = RouteIndex.PortStart(authority);
+        return [.. authority[..port], .. "-shadow"u8, .. authority[port..]];
+    }
+
+    // From the weighted cluster up to the table, so that the widest edit has the last word, or the reverse where the table says so.
+    private static void ApplyEdits(Exchange exchange, bool toRequest)
+    {
+        if (exchange.Routes is { MostSpecificEditsWin: true } table)
+        {
+            Apply(table.Headers, exchange, toRequest);
+            Apply(exchange.VirtualHost?.Headers, exchange, toRequest);
+            Apply(exchange.Route?.Headers, exchange, toRequest);
+            Apply(exchange.WeightedCluster?.Headers ?? OnlyCluster(exchange), exchange, toRequest);
+            return;
+        }
+        Apply(exchange.WeightedCluster?.Headers ?? OnlyCluster(exchange), exchange, toRequest);
+        Apply(exchange.Route?.Headers, exchange, toRequest);
+        Apply(exchange.VirtualHost?.Headers, exchange, toRequest);
+        Apply(exchange.Routes?.Headers, exchange, toRequest);
+    }
+
+    private static HeaderEditSet? OnlyCluster(Exchange exchange) => exchange.Route?.Action is Forward { Clusters: [var only] } ? only.Headers : null;
+
+    private static void Apply(HeaderEditSet? set, Exchange exchange, bool toRequest)
+    {
+        if (set is null || set.IsEmpty) return;
+        if (toRequest) HeaderEdits.ApplyToRequest(set, exchange);
+        else HeaderEdits.ApplyToResponse(set, exchange);
+    }
+
+    private static WeightedCluster? Draw(Exchange exchange, Forward forward, ulong total)
+    {
+        var roll = forward.WeightsHeader.Length > 0 && exchange.Request.Headers.GetText(forward.WeightsHeader) is { } text && ulong.TryParse(text, out var given)
+            ? given % total
+            : (ulong)exchange.Random.NextInt64((long)total);
+        foreach (var cluster in forward.Clusters)
+        {
+            if (roll < cluster.Weight) return cluster;
+            roll -= cluster.Weight;
+        }
+        return null;
+    }
+
+    private static readonly Route TlsRedirect = new()
+    {
+        Match = new() { Path = "/" },
+        Action = new Config.Redirect { HttpsRedirect = true },
+    };
+
+    private static bool MustRedirectToTls(Exchange exchange, VirtualHost host)
+    {
+        if (host.RequireTls == RequireTls.None || host.RequireTls == RequireTls.ExternalOnly && exchange.IsInternal) return false;
+        return !exchange.Request.Headers.Get(KnownHeader.XForwardedProto).SequenceEqual("https"u8);
     }
 }

@@ -1,0 +1,324 @@
+using System.Net;
+using System.Text;
+using Mesh.Http;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Http;
+using Mesh.Proxy.Upstream;
+
+namespace Mesh.Proxy.Observe;
+
+/// <summary>Where operators read from: a request, or a TCP connection. Reading allocates nothing.</summary>
+internal readonly ref struct FormatSource
+{
+    public FormatSource(Exchange exchange, ReadOnlySpan<byte> localReplyBody = default)
+    {
+        (Exchange, Client, Worker) = (exchange, exchange.Client, exchange.Worker);
+        LocalReplyBody = localReplyBody;
+    }
+
+    public FormatSource(ClientConnection client, TcpRecord record, Worker worker) => (Client, Connection, Worker) = (client, record, worker);
+
+    /// <summary>Null for a TCP connection.</summary>
+    public Exchange? Exchange { get; }
+    public ClientConnection Client { get; }
+    public TcpRecord? Connection { get; }
+    public Worker Worker { get; }
+    public ReadOnlySpan<byte> LocalReplyBody { get; }
+
+    private Endpoint? UpstreamEndpoint => Exchange is null ? Connection!.UpstreamEndpoint : Exchange.Endpoint?.Endpoint;
+    private IPEndPoint? UpstreamLocal => Exchange is null ? Connection!.UpstreamLocal : Exchange.UpstreamLocal;
+    private IPEndPoint? UpstreamRemote => Exchange is null ? Connection!.UpstreamRemote : Exchange.UpstreamRemote;
+    private Security.PeerIdentity? UpstreamPeer => Exchange is null ? Connection!.UpstreamPeer : Exchange.UpstreamPeer;
+    private IPEndPoint Source => Exchange?.Source ?? Client.Source;
+
+    /// <summary>False when there is no value; what may have been written then is to be taken back.</summary>
+    public bool TryWrite(ref ByteLine line, Operator op)
+    {
+        switch (op.Kind)
+        {
+            case OperatorKind.RequestHeader: return Exchange is not null && (RequestField(ref line, op.Header, op.Pseudo) || RequestField(ref line, op.OtherHeader, op.OtherPseudo));
+            case OperatorKind.PathWithoutQuery: return WithoutQuery(ref line, op);
+            case OperatorKind.ResponseHeader: return Exchange is not null && (ResponseField(ref line, op.Header, op.Pseudo) || ResponseField(ref line, op.OtherHeader, op.OtherPseudo));
+            case OperatorKind.ResponseTrailer: return Exchange is not null && op.Header is not null && Field(ref line, Exchange.ResponseTrailers, op.Header);
+            case OperatorKind.QueryParameter: return Exchange is not null && op.Arguments.Length > 0 && Query(ref line, op.Arguments[0]);
+
+            case OperatorKind.StartTime: op.Time!.Write(ref line, Exchange?.StartedUtc ?? Connection!.StartedUtc); return true;
+            case OperatorKind.EmitTime: op.Time!.Write(ref line, Worker.Loop.Clock.GetUtcNow()); return true;
+            case OperatorKind.BytesReceived: return Number(ref line, Exchange?.RequestBytes ?? Connection!.BytesReceived);
+            case OperatorKind.BytesSent: return Number(ref line, Exchange?.ResponseBytes ?? Connection!.BytesSent);
+            case OperatorKind.RequestHeadersBytes: return Number(ref line, Exchange?.RequestHeadBytes ?? 0);
+            case OperatorKind.ResponseHeadersBytes: return Number(ref line, Exchange?.ResponseHeadBytes ?? 0);
+            case OperatorKind.ResponseTrailersBytes: return Number(ref line, Exchange?.ResponseTrailers.ListBytes ?? 0);
+
+            case OperatorKind.Protocol: return Exchange is not null && Bytes(ref line, NameOf(Exchange.Request.Version));
+            case OperatorKind.UpstreamProtocol: return Text(ref line, Exchange?.UpstreamProtocol);
+            case OperatorKind.ResponseCode: return Number(ref line, Exchange?.Status ?? 0);
+            case OperatorKind.ResponseCodeDetails: return Text(ref line, Exchange?.Details ?? Connection!.Details);
+            case OperatorKind.ConnectionTerminationDetails: return Text(ref line, Client.TerminationDetails);
+            case OperatorKind.ResponseFlags: return Text(ref line, (Exchange?.Flags ?? Connection!.Flags).ToString());
+            case OperatorKind.ResponseFlagsLong: return Text(ref line, FlagNames.Long(Exchange?.Flags ?? Connection!.Flags));
+
+            case OperatorKind.Duration: return Milliseconds(ref line, StartedAt, EndedAt);
+            case OperatorKind.RequestDuration: return Exchange is not null && Milliseconds(ref line, StartedAt, Exchange.RequestEndedAt);
+            case OperatorKind.RequestTxDuration: return Exchange is { UpstreamStartedAt: > 0 } && Milliseconds(ref line, StartedAt, Exchange.RequestEndedAt);
+            case OperatorKind.ResponseDuration: return Exchange is not null && Milliseconds(ref line, StartedAt, Exchange.UpstreamFirstByteAt);
+            case OperatorKind.ResponseTxDuration: return Exchange is { UpstreamFirstByteAt: > 0 } && Milliseconds(ref line, Exchange.UpstreamFirstByteAt, EndedAt);
+            case OperatorKind.UpstreamReadyDuration: return Milliseconds(ref line, StartedAt, Exchange?.UpstreamStartedAt ?? Connection!.UpstreamConnectedAt);
+            case OperatorKind.CommonDuration: return CommonDuration(ref line, op);
+
+            case OperatorKind.UpstreamHost: return UpstreamEndpoint is { } endpoint && Target(ref line, endpoint.Address);
+            case OperatorKind.UpstreamHostName: return Text(ref line, UpstreamEndpoint is { } named ? named.Hostname.Length > 0 ? named.Hostname : named.Address.ToString() : null);
+            case OperatorKind.UpstreamCluster: return Text(ref line, ClusterAlias);
+            case OperatorKind.UpstreamClusterRaw: return Text(ref line, Exchange is null ? Connection!.UpstreamCluster : Exchange.Cluster?.Config.Name);
+            case OperatorKind.UpstreamAttempts: return Number(ref line, Exchange?.Attempt ?? Connection!.ConnectAttempts);
+            case OperatorKind.UpstreamFailure: return Text(ref line, Exchange is null ? Connection!.UpstreamFailure : Exchange.UpstreamFailure);
+            case OperatorKind.DownstreamFailure: return Text(ref line, Client.TransportFailure);
+            case OperatorKind.UpstreamLocal: return Address(ref line, UpstreamLocal, whole: true);
+            case OperatorKind.UpstreamLocalAddress: return Address(ref line, UpstreamLocal, whole: false);
+            case OperatorKind.UpstreamLocalPort: return UpstreamLocal is { } local && Number(ref line, local.Port);
+            case OperatorKind.UpstreamRemote: return Address(ref line, UpstreamRemote, whole: true);
+            case OperatorKind.UpstreamRemoteAddress: return Address(ref line, UpstreamRemote, whole: false);
+            case OperatorKind.UpstreamRemotePort: return UpstreamRemote is { } remote && Number(ref line, remote.Port);
+            case OperatorKind.DownstreamRemote: return Address(ref line, Source, whole: true);
+            case OperatorKind.DownstreamRemoteAddress: return Address(ref line, Source, whole: false);
+            case OperatorKind.DownstreamRemotePort: return Number(ref line, Source.Port);
+            case OperatorKind.DownstreamDirectRemote: return Address(ref line, Client.DirectSource, whole: true);
+            case OperatorKind.DownstreamDirectRemoteAddress: return Address(ref line, Client.DirectSource, whole: false);
+            case OperatorKind.DownstreamDirectRemotePort: return Number(ref line, Client.DirectSource.Port);
+            case OperatorKind.DownstreamLocal: return Address(ref line, Client.Destination, whole: true);
+            case OperatorKind.DownstreamLocalAddress: return Address(ref line, Client.Destination, whole: false);
+            case OperatorKind.DownstreamLocalPort: return Number(ref line, Client.Destination.Port);
+            case OperatorKind.DownstreamDirectLocal: return Address(ref line, Client.LocalSocket, whole: true);
+            case OperatorKind.DownstreamDirectLocalAddress: return Address(ref line, Client.LocalSocket, whole: false);
+            case OperatorKind.DownstreamDirectLocalPort: return Number(ref line, Client.LocalSocket.Port);
+
+            case OperatorKind.ConnectionId: return Number(ref line, Client.Id);
+            case OperatorKind.StreamId or OperatorKind.UniqueId: return Number(ref line, Exchange?.StreamId ?? Client.Id);
+            case OperatorKind.RouteName: return Text(ref line, Exchange?.Route?.Name);
+            case OperatorKind.VirtualHostName: return Text(ref line, Exchange?.VirtualHost?.Name);
+            case OperatorKind.ServerName: return Text(ref line, Client.ServerName);
+            case OperatorKind.FilterChainName: return Text(ref line, Client.Chain?.Name);
+            case OperatorKind.HostName: return Text(ref line, Worker.Node.Environment.GetValueOrDefault("HOSTNAME"));
+            case OperatorKind.Environment: return op.Arguments.Length > 0 && Text(ref line, Worker.Node.Environment.GetValueOrDefault(op.Arguments[0]));
+
+            case OperatorKind.DynamicMetadata: return op.Arguments.Length > 0 && Exchange is not null && Values(ref line, DynamicRoot(op.Arguments), op.Arguments.AsSpan(Math.Min(2, op.Arguments.Length)));
+            case OperatorKind.ClusterMetadata: return MetadataOf(ref line, Exchange?.Cluster?.Config.Metadata, op.Arguments);
+            case OperatorKind.UpstreamMetadata: return MetadataOf(ref line, UpstreamEndpoint?.Metadata, op.Arguments);
+            case OperatorKind.RouteMetadata: return MetadataOf(ref line, Exchange?.Route?.Metadata, op.Arguments);
+            case OperatorKind.FilterState: return op.Arguments.Length > 0 && Text(ref line, Exchange?.GetFilterState(op.Arguments[0]));
+
+            case OperatorKind.GrpcStatus: return Exchange is { GrpcStatus: >= 0 } && Bytes(ref line, FlagNames.Grpc(Exchange.GrpcStatus, op.Arguments.Length > 0 ? op.Arguments[0] : ""));
+            case OperatorKind.GrpcStatusNumber: return Exchange is { GrpcStatus: >= 0 } && Number(ref line, Exchange.GrpcStatus);
+
+            case OperatorKind.TlsVersion: return Text(ref line, Client.TlsVersion);
+            case OperatorKind.TlsCipher: return Text(ref line, Client.CipherSuite);
+            case OperatorKind.LocalUriSan: return Text(ref line, Client.LocalUri);
+            case OperatorKind.PeerUriSan: return Joined(ref line, Client.Peer?.Uris);
+            case OperatorKind.PeerDnsSan: return Joined(ref line, Client.Peer?.DnsNames);
+            case OperatorKind.PeerSubject: return Text(ref line, Client.Peer?.Subject);
+            case OperatorKind.PeerIssuer: return Text(ref line, Client.Peer?.Issuer);
+            case OperatorKind.PeerSerial: return Text(ref line, Client.Peer?.Serial);
+            case OperatorKind.PeerFingerprint: return Text(ref line, Client.Peer?.Sha256);
+            case OperatorKind.PeerCertStart: return Instant(ref line, op, Client.Peer?.NotBefore);
+            case OperatorKind.PeerCertEnd: return Instant(ref line, op, Client.Peer?.NotAfter);
+            case OperatorKind.UpstreamPeerUriSan: return Joined(ref line, UpstreamPeer?.Uris);
+            case OperatorKind.UpstreamPeerSubject: return Text(ref line, UpstreamPeer?.Subject);
+            case OperatorKind.UpstreamPeerIssuer: return Text(ref line, UpstreamPeer?.Issuer);
+
+            case OperatorKind.TraceId: return (Exchange?.Span as Span)?.WriteTraceId(ref line) ?? false;
+            case OperatorKind.SpanId: return (Exchange?.Span as Span)?.WriteSpanId(ref line) ?? false;
+            case OperatorKind.AccessLogType: return Bytes(ref line, Exchange is null ? "TcpConnectionEnd"u8 : "DownstreamEnd"u8);
+            case OperatorKind.LocalReplyBody: return LocalReplyBody.Length > 0 && Bytes(ref line, LocalReplyBody);
+            case OperatorKind.Expression: return op.Expression!.Evaluate(this) is { IsError: false } value && value.TryWrite(ref line);
+            default: return false;
+        }
+    }
+
+    public string? ClusterAlias
+    {
+        get
+        {
+            if (Exchange is null) return Connection!.UpstreamClusterAlias.Length > 0 ? Connection.UpstreamClusterAlias : Connection.UpstreamCluster;
+            return Exchange.Cluster?.Config is { } config ? config.AltStatName.Length > 0 ? config.AltStatName : config.Name : null;
+        }
+    }
+
+    public long StartedAt => Exchange?.StartedAt ?? Client.StartedAt;
+
+    public long EndedAt
+    {
+        get
+        {
+            var ended = Exchange?.EndedAt ?? Connection!.EndedAt;
+            return ended > 0 ? ended : Worker.Loop.Clock.GetTimestamp();
+        }
+    }
+
+    public TimeSpan Elapsed(long from, long to) => Worker.Loop.Clock.GetElapsedTime(from, to);
+
+    public static ReadOnlySpan<byte> NameOf(Mesh.Http.HttpVersion version) => version switch
+    {
+        Mesh.Http.HttpVersion.Http10 => "HTTP/1.0"u8,
+        Mesh.Http.HttpVersion.Http2 => "HTTP/2"u8,
+        _ => "HTTP/1.1"u8,
+    };
+
+    /// <summary>The pseudo-headers of a request; empty for others.</summary>
+    public static ReadOnlySpan<byte> Pseudo(RequestHead request, ReadOnlySpan<byte> name)
+    {
+        if (name.SequenceEqual(":path"u8)) return request.Path;
+        if (name.SequenceEqual(":method"u8)) return request.MethodName;
+        if (name.SequenceEqual(":authority"u8)) return request.Authority;
+        if (name.SequenceEqual(":scheme"u8)) return request.Scheme == HttpScheme.Https ? "https"u8 : "http"u8;
+        return default;
+    }
+
+    private bool RequestField(ref ByteLine line, HeaderName? name, byte[] pseudo)
+    {
+        if (pseudo.Length > 0)
+        {
+            var value = Pseudo(Exchange!.Request, pseudo);
+            line.Append(value);
+            return value.Length > 0;
+        }
+        if (name is null) return false;
+        if (name.Known != KnownHeader.Host) return Field(ref line, Exchange!.Request.Headers, name);
+
+        line.Append(Exchange!.Request.Authority);
+        return Exchange.Request.Authority.Length > 0;
+    }
+
+    private bool ResponseField(ref ByteLine line, HeaderName? name, byte[] pseudo)
+    {
+        if (pseudo.Length > 0) return pseudo.AsSpan().SequenceEqual(":status"u8) && Number(ref line, Exchange!.Response.Status);
+        return name is not null && Field(ref line, Exchange!.Response.Headers, name);
+    }
+
+    private bool WithoutQuery(ref ByteLine line, Operator op)
+    {
+        var before = line.Length;
+        if (Exchange is null || !(RequestField(ref line, op.Header, op.Pseudo) || RequestField(ref line, op.OtherHeader, op.OtherPseudo))) return false;
+
+        var question = line.Written[before..].IndexOf((byte)'?');
+        if (question >= 0) line.CutTo(before + question);
+        return true;
+    }
+
+    private bool Query(ref ByteLine line, string name)
+    {
+        if (!QueryString.TryFind(Exchange!.Request.Query, name, out var value)) return false;
+        line.Append(value);
+        return true;
+    }
+
+    private static bool Field(ref ByteLine line, Headers headers, HeaderName name)
+    {
+        if (!headers.TryGet(name, out var first)) return false;
+
+        line.Append(first);
+        var isFirst = true;
+        foreach (var value in headers.Values(name))
+        {
+            if (!isFirst)
+            {
+                line.Append((byte)',');
+                line.Append(value);
+            }
+            isFirst = false;
+        }
+        return true;
+    }
+
+    private MetadataValue? DynamicRoot(string[] path) => path.Length > 1 ? Exchange!.GetMetadata(path[0], path[1]) : null;
+
+    private static bool MetadataOf(ref ByteLine line, Metadata? metadata, string[] path) =>
+        metadata is not null && path.Length > 0 && metadata.ByFilter.TryGetValue(path[0], out var value) && Values(ref line, value, path.AsSpan(1));
+
+    private static bool Values(ref ByteLine line, MetadataValue? value, ReadOnlySpan<string> path)
+    {
+        foreach (var key in path) value = value?[key];
+        return value is not null && JsonLine.TryWritePlain(ref line, value);
+    }
+
+    private bool CommonDuration(ref ByteLine line, Operator op)
+    {
+        if (Exchange is null || op.Arguments.Length < 2) return false;
+        var (from, to) = (Point(op.Arguments[0]), Point(op.Arguments[1]));
+        if (from == 0 || to == 0) return false;
+
+        var elapsed = Elapsed(from, to);
+        return Number(ref line, (op.Arguments.Length > 2 ? op.Arguments[2] : "ms") switch
+        {
+            "us" => (long)elapsed.TotalMicroseconds,
+            "ns" => (long)elapsed.TotalNanoseconds,
+            _ => (long)elapsed.TotalMilliseconds,
+        });
+    }
+
+    private long Point(string name) => name switch
+    {
+        "DS_RX_BEG" => StartedAt,
+        "DS_RX_END" => Exchange!.RequestEndedAt,
+        "US_TX_BEG" => Exchange!.UpstreamStartedAt,
+        "US_TX_END" => Exchange!.RequestEndedAt,
+        "US_RX_BEG" => Exchange!.UpstreamFirstByteAt,
+        "US_RX_END" => Exchange!.UpstreamEndedAt,
+        "DS_TX_BEG" => Exchange!.ResponseStartedAt,
+        "DS_TX_END" => EndedAt,
+        _ => 0,
+    };
+
+    private bool Milliseconds(ref ByteLine line, long from, long to) => from != 0 && to != 0 && Number(ref line, (long)Elapsed(from, to).TotalMilliseconds);
+
+    private static bool Address(ref ByteLine line, IPEndPoint? endPoint, bool whole)
+    {
+        if (endPoint is null) return false;
+        if (whole) line.Append(endPoint);
+        else line.Append(endPoint.Address);
+        return true;
+    }
+
+    private static bool Target(ref ByteLine line, SocketTarget target)
+    {
+        if (target.Ip is { } ip) line.Append(ip);
+        else line.Append(target.ToString());
+        return true;
+    }
+
+    private static bool Number(ref ByteLine line, long number)
+    {
+        line.Append(number);
+        return true;
+    }
+
+    private static bool Bytes(ref ByteLine line, ReadOnlySpan<byte> bytes)
+    {
+        line.Append(bytes);
+        return true;
+    }
+
+    private static bool Text(ref ByteLine line, string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return false;
+        line.Append(text);
+        return true;
+    }
+
+    private static bool Instant(ref ByteLine line, Operator op, DateTimeOffset? at)
+    {
+        if (at is not { } instant) return false;
+        op.Time!.Write(ref line, instant);
+        return true;
+    }
+
+    private static bool Joined(ref ByteLine line, System.Collections.Immutable.ImmutableArray<string>? names)
+    {
+        if (names is not { IsDefaultOrEmpty: false } list) return false;
+        for (var i = 0; i < list.Length; i++)
+        {
+            if (i > 0) line.Append((byte)',');
+            line.Append(list[i]);
+        }
+        return true;
+    }
+}
