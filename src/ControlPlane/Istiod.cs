@@ -5,6 +5,7 @@ using Mesh.ControlPlane.Ca;
 using Mesh.ControlPlane.Debug;
 using Mesh.ControlPlane.Files;
 using Mesh.ControlPlane.Serve;
+using Mesh.ControlPlane.Telemetry;
 using Mesh.Model.Resources;
 using Mesh.Model.Translate;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -55,6 +56,8 @@ internal static class Istiod
         services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>();
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();
         services.AddSingleton(provider => new Authenticator(provider.GetServices<ITokenVerifier>(), options.TrustDomain));
+        services.AddSingleton<LiveTraffic>().AddSingleton<TrafficService>();
+        if (options.AddOns.Count > 0) services.AddHttpForwarder();
         services.AddSingleton<AdsService>().AddSingleton<CertificateService>().AddSingleton<ProxyDump>();
         if (options.Folder is { } folder) services.AddSingleton(provider => Folder(provider, folder));
         services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 8 << 20);
@@ -63,7 +66,9 @@ internal static class Istiod
         var app = builder.Build();
         app.MapGrpcService<AdsService>();
         app.MapGrpcService<CertificateService>();
+        app.MapGrpcService<TrafficService>();
         DebugEndpoints.Map(app, options);
+        FrontDoor.FrontDoor.Map(app, options);
         return app;
     }
 

@@ -39,6 +39,12 @@ public sealed record Options
     /// <summary>Written when all doors are open: one <c>name address</c> a line. For whoever let the kernel choose ports.</summary>
     public string? AddressFile { get; init; }
 
+    /// <summary>What the dashboard asks of readers that are not on this machine. Null: they are turned away.</summary>
+    public string? DashboardToken { get; init; }
+
+    /// <summary>Add-ons behind the dashboard's address: prometheus, grafana, kiali, jaeger, each with its URL.</summary>
+    public IReadOnlyDictionary<string, string> AddOns { get; init; } = new Dictionary<string, string>();
+
     public string TrustDomain { get; init; } = "cluster.local";
     public string Namespace { get; init; } = "istio-system";
     public string ClusterId { get; init; } = "Kubernetes";
@@ -94,6 +100,8 @@ public sealed record Options
             case "--state": return this with { StateFolder = value };
             case "--local-sds": return this with { LocalSds = value };
             case "--address-file": return this with { AddressFile = value };
+            case "--dashboard-token": return this with { DashboardToken = value };
+            case "--addon": return AddOn(value, ref error);
             case "--trust-domain": return this with { TrustDomain = value };
             case "--namespace": return this with { Namespace = value };
             case "--clusterID": return this with { ClusterId = value };
@@ -113,6 +121,15 @@ public sealed record Options
         if (IPEndPoint.TryParse(full, out var address) && full.Contains(':')) return with(address);
 
         error = $"\"{text}\" is no address: write 127.0.0.1:15010, :15010 or none";
+        return null;
+    }
+
+    private Options? AddOn(string text, ref string? error)
+    {
+        if (text.Split('=', 2) is [{ Length: > 0 } name, var url] && Uri.TryCreate(url, UriKind.Absolute, out _))
+            return this with { AddOns = new Dictionary<string, string>(AddOns) { [name] = url } };
+
+        error = $"\"{text}\" is no add-on: write prometheus=http://prometheus:9090";
         return null;
     }
 
@@ -155,6 +172,8 @@ public sealed record Options
           --ca DIR                 ca-cert.pem, ca-key.pem, cert-chain.pem, root-cert.pem of your own
           --state DIR              where a self-made root and the token key are kept
           --local-sds SOCKET       certificates over SDS for Envoys on this machine
+          --dashboard-token TOKEN  what the dashboard asks of readers from other machines
+          --addon NAME=URL         prometheus, grafana, kiali or jaeger behind the dashboard's address; may be repeated
           --trust-domain NAME      cluster.local
           --debounce 100ms --debounce-max 1s --certificate-lifetime 24h --verbose
         An address may be "none" (closed) or have port 0 (the kernel chooses; --address-file FILE tells which).

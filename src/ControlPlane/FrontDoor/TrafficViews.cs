@@ -1,0 +1,171 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Mesh.ControlPlane.Telemetry;
+using Mesh.Model.Resources;
+using Mesh.Model.World;
+
+namespace Mesh.ControlPlane.FrontDoor;
+
+/// <summary>Live traffic as JSON. The fields are the API of /api and of the CLI's -o json: rates are per second, latencies in milliseconds, shares from 0 to 1.</summary>
+internal static class TrafficViews
+{
+    /// <summary>One edge for each pair of workloads and service; the caller's side is told where both sides counted.</summary>
+    public static JsonArray Edges(IReadOnlyDictionary<Series, Tally> window, TimeSpan length, World? world)
+    {
+        var edges = new JsonArray();
+        var groups = window.GroupBy(t => (Source: t.Key.Source.Name, SourceNamespace: t.Key.Source.Namespace, t.Key.Service, t.Key.ServiceNamespace, Destination: t.Key.Destination.Name, DestinationNamespace: t.Key.Destination.Namespace))
+            .OrderBy(g => g.Key.Source, StringComparer.Ordinal).ThenBy(g => g.Key.Service, StringComparer.Ordinal).ThenBy(g => g.Key.Destination, StringComparer.Ordinal);
+        var requestsTo = window.Where(t => t.Key.Reporter == "source")
+            .GroupBy(t => (t.Key.Source.Name, t.Key.Service, t.Key.ServiceNamespace)).ToDictionary(g => g.Key, g => g.Sum(t => t.Value.Requests));
+        foreach (var group in groups)
+        {
+            var bySource = group.Where(t => t.Key.Reporter == "source").ToList();
+            var seen = bySource.Count > 0 ? bySource : [.. group];
+            var tally = Sum(seen.Select(t => t.Value));
+            var first = seen[0].Key;
+            var total = requestsTo.GetValueOrDefault((first.Source.Name, first.Service, first.ServiceNamespace));
+            var destination = seen.Select(t => t.Key.DestinationPrincipal).FirstOrDefault(IsKnown) ?? group.Select(t => t.Key.DestinationPrincipal).FirstOrDefault(IsKnown) ?? "";
+            var source = group.Select(t => t.Key.SourcePrincipal).FirstOrDefault(IsKnown) ?? "";
+            var edge = Golden(tally, length);
+            edge["source"] = first.Source.Name;
+            edge["sourceNamespace"] = first.Source.Namespace;
+            edge["sourceApp"] = first.Source.App;
+            edge["service"] = first.Service;
+            edge["serviceNamespace"] = first.ServiceNamespace;
+            edge["destination"] = first.Destination.Name;
+            edge["destinationNamespace"] = first.Destination.Namespace;
+            edge["destinationApp"] = first.Destination.App;
+            edge["version"] = first.Destination.Version;
+            edge["protocol"] = first.Protocol;
+            edge["mtls"] = group.All(t => t.Key.IsMutualTls);
+            edge["sourceIdentity"] = source;
+            edge["destinationIdentity"] = destination;
+            edge["share"] = total > 0 ? Math.Round((double)tally.Requests / total, 4) : null;
+            edge["wantedShare"] = world is null ? null : WantedShares.Of(world, first.Service, first.ServiceNamespace, first.Destination.Version);
+            edges.Add((JsonNode)edge);
+        }
+        return edges;
+    }
+
+    /// <param name="inbound">True: what reached each workload; false: what each sent.</param>
+    public static JsonArray Stat(IReadOnlyDictionary<Series, Tally> window, TimeSpan length, Func<Series, (string Namespace, string Name)> of, Func<Series, bool> filter)
+    {
+        var rows = new JsonArray();
+        foreach (var group in window.Where(t => filter(t.Key)).GroupBy(t => of(t.Key)).OrderBy(g => g.Key.Namespace, StringComparer.Ordinal).ThenBy(g => g.Key.Name, StringComparer.Ordinal))
+        {
+            // Both sides count the same request; the server's own count is the more complete one.
+            var byServer = group.Where(t => t.Key.Reporter == "destination").ToList();
+            var seen = byServer.Count > 0 ? byServer : [.. group];
+            var tally = Sum(seen.Select(t => t.Value));
+            var row = Golden(tally, length);
+            row["name"] = group.Key.Name;
+            row["namespace"] = group.Key.Namespace;
+            row["meshed"] = byServer.Count > 0;
+            row["mtlsShare"] = tally.Requests == 0 ? null : Math.Round((double)seen.Where(t => t.Key.IsMutualTls).Sum(t => t.Value.Requests) / tally.Requests, 4);
+            rows.Add((JsonNode)row);
+        }
+        return rows;
+    }
+
+    public static JsonObject Summary(IReadOnlyDictionary<Series, Tally> window, TimeSpan length)
+    {
+        var servers = window.Where(t => t.Key.Reporter == "destination").ToList();
+        var seen = servers.Count > 0 ? servers : [.. window];
+        var tally = Sum(seen.Select(t => t.Value));
+        var summary = Golden(tally, length);
+        summary["mtlsShare"] = tally.Requests == 0 ? null : Math.Round((double)seen.Where(t => t.Key.IsMutualTls).Sum(t => t.Value.Requests) / tally.Requests, 4);
+        return summary;
+    }
+
+    public static JsonObject Record(RequestRecord r) => new()
+    {
+        ["proxy"] = r.Proxy,
+        ["time"] = r.Started.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture),
+        ["reporter"] = r.Reporter,
+        ["source"] = r.Source,
+        ["sourceWorkload"] = r.SourceWorkload,
+        ["sourceNamespace"] = r.SourceNamespace,
+        ["sourceIdentity"] = r.SourcePrincipal,
+        ["destinationWorkload"] = r.DestinationWorkload,
+        ["destinationNamespace"] = r.DestinationNamespace,
+        ["destinationIdentity"] = r.DestinationPrincipal,
+        ["destinationService"] = r.DestinationService,
+        ["method"] = r.Method,
+        ["authority"] = r.Authority,
+        ["path"] = r.Path,
+        ["protocol"] = r.Protocol,
+        ["status"] = r.Status,
+        ["grpcStatus"] = r.GrpcStatus < 0 ? null : r.GrpcStatus,
+        ["latencyMs"] = Math.Round(r.DurationMs, 3),
+        ["flags"] = r.Flags,
+        ["flagsMeaning"] = ResponseFlagMeaning.Of(r.Flags),
+        ["details"] = r.Details,
+        ["route"] = r.Route,
+        ["cluster"] = r.Cluster,
+        ["endpoint"] = r.Upstream,
+        ["attempts"] = r.Attempts,
+        ["mtls"] = r.IsMutualTls,
+        ["policy"] = r.Policy,
+        ["requestId"] = r.RequestId,
+        ["traceId"] = r.TraceId,
+        ["requestBytes"] = r.RequestBytes,
+        ["responseBytes"] = r.ResponseBytes,
+    };
+
+    private static JsonObject Golden(Tally tally, TimeSpan length)
+    {
+        var flags = new JsonObject();
+        foreach (var ((status, flag), count) in tally.Ends.OrderByDescending(end => end.Value))
+            flags[$"{status} {flag}"] = count;
+        return new()
+        {
+            ["requests"] = tally.Requests,
+            ["failures"] = tally.Failures,
+            ["rps"] = Math.Round(tally.Requests / length.TotalSeconds, 3),
+            ["success"] = tally.Requests == 0 ? null : Math.Round(1 - (double)tally.Failures / tally.Requests, 4),
+            ["p50Ms"] = Rounded(tally.PercentileMs(0.50)),
+            ["p95Ms"] = Rounded(tally.PercentileMs(0.95)),
+            ["p99Ms"] = Rounded(tally.PercentileMs(0.99)),
+            ["tcpOpen"] = tally.Opened - tally.Closed,
+            ["tcpOpened"] = tally.Opened,
+            ["readBytesPerSecond"] = Math.Round((tally.Received + tally.RequestBytes) / length.TotalSeconds, 1),
+            ["writeBytesPerSecond"] = Math.Round((tally.Sent + tally.ResponseBytes) / length.TotalSeconds, 1),
+            ["ends"] = flags,
+        };
+    }
+
+    private static Tally Sum(IEnumerable<Tally> tallies)
+    {
+        var sum = new Tally();
+        foreach (var tally in tallies) sum.Add(tally);
+        return sum;
+    }
+
+    private static bool IsKnown(string principal) => principal.StartsWith("spiffe://", StringComparison.Ordinal);
+
+    private static JsonNode? Rounded(double? ms) => ms is { } value ? Math.Round(value, 3) : null;
+}
+
+/// <summary>What the configuration asks for: the weight of one version of a service in the first rule that splits it.</summary>
+internal static class WantedShares
+{
+    public static JsonNode? Of(World world, string service, string space, string version)
+    {
+        var rule = world.Resources.OfType<VirtualService>()
+            .Where(v => v.Hosts.Any(host => IsService(host, v.Meta.Namespace, service, space)))
+            .SelectMany(v => v.Http).FirstOrDefault(http => http.Route.Length > 1);
+        if (rule is null) return null;
+
+        var subsets = world.Resources.OfType<DestinationRule>()
+            .Where(d => IsService(d.Host, d.Meta.Namespace, service, space)).SelectMany(d => d.Subsets).ToLookup(s => s.Name, s => s.Labels["version"]);
+        var total = rule.Route.Sum(route => route.Weight);
+        var mine = rule.Route.Where(route => (subsets[route.Destination.Subset].FirstOrDefault() ?? route.Destination.Subset) == version).Sum(route => route.Weight);
+        return total == 0 ? null : Math.Round((double)mine / total, 4);
+    }
+
+    private static bool IsService(string host, string hostNamespace, string service, string space)
+    {
+        var parts = host.Split('.');
+        return parts[0] == service && (parts.Length == 1 ? hostNamespace : parts[1]) == space;
+    }
+}
