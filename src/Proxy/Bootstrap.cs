@@ -87,7 +87,7 @@ internal sealed record Bootstrap
         var ca = env.Text("CA_ADDR") ?? discovery;
         var files = env.Text("WORKLOAD_CERT_FILES") ?? "/var/run/secrets/workload-spiffe-credentials";
         var metadata = NodeMetadata.Build(env, config, labels, annotations, podName, podNamespace, instanceIp);
-        var locality = (env.Text("ISTIO_LOCALITY") ?? PodFiles.Value(labels, "istio-locality")?.Replace('.', '/') ?? "").Split('/');
+        var locality = (env.Text("ISTIO_LOCALITY") ?? env.Text("MESH_LOCALITY") ?? PodFiles.Value(labels, "istio-locality")?.Replace('.', '/') ?? "").Split('/');
         var root = env.Text("XDS_ROOT_CA") ?? "/var/run/secrets/istio/root-cert.pem";
 
         return new()

@@ -13,6 +13,9 @@ internal sealed class Listeners(Worker worker, ConnectionGate gate)
     private readonly Dictionary<IPEndPoint, ListenerState> _byAddress = [];
     private readonly List<ListenerState> _leaving = [];
 
+    /// <summary>Listeners that still wait for their last connections. Read by any thread; a moment old at worst.</summary>
+    public int LeavingCount => _leaving.Count;
+
     public IEnumerable<ListenerState> All => _byName.Values;
     public ConnectionGate Gate => gate;
     public Worker Worker => worker;

@@ -32,6 +32,9 @@ internal sealed class Worker
     public TlsContexts Secure { get; }
     public Snapshot Snapshot { get; private set; } = Snapshot.Empty;
     public IReadOnlyDictionary<string, ClusterState> Clusters => _clusters;
+    /// <summary>The same, for readers of other threads.</summary>
+    public IReadOnlyList<ClusterState> PublishedClusters => _published;
+    private volatile ClusterState[] _published = [];
 
     /// <summary>The whole process is on its way out: responses close their connections.</summary>
     public bool IsDraining { get; set; }
@@ -79,13 +82,15 @@ internal sealed class Worker
             if (_clusters.TryGetValue(name, out var state)) state.Update(cluster, endpoints);
             else _clusters[name] = new(this, cluster, endpoints);
         }
-        if (_clusters.Count == snapshot.Clusters.Count) return;
-
-        foreach (var name in _clusters.Keys.Where(name => !snapshot.Clusters.ContainsKey(name)).ToList())
+        if (_clusters.Count != snapshot.Clusters.Count)
         {
-            _clusters.Remove(name, out var gone);
-            gone!.Retire();
+            foreach (var name in _clusters.Keys.Where(name => !snapshot.Clusters.ContainsKey(name)).ToList())
+            {
+                _clusters.Remove(name, out var gone);
+                gone!.Retire();
+            }
         }
+        _published = [.. _clusters.Values];
     }
 }
 

@@ -1,0 +1,160 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Grpc.Core;
+using Istio.V1.Auth;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Observe;
+using Microsoft.Extensions.Logging;
+
+namespace Mesh.Proxy.Control;
+
+/// <summary>
+/// Keeps the workload's certificate fresh: a new key and request at half of the lifetime, by jitter earlier or later; on failure the valid one goes on serving.
+/// The key is made here and never leaves the process. Control scheduler only.
+/// </summary>
+internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keeper, TimeProvider time, Random random, ILogger log)
+{
+    private static readonly TimeSpan BackoffMin = TimeSpan.FromMilliseconds(500), BackoffMax = TimeSpan.FromSeconds(150), FileLookEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>The certificate in use; null before the first. Any thread.</summary>
+    public CertificateSecret? Current => _current;
+
+    private volatile CertificateSecret? _current;
+
+    public Task RunAsync(CancellationToken cancellation) => bootstrap.CertificateFiles is { } folder ? WatchFilesAsync(folder, cancellation) : RotateAsync(cancellation);
+
+    private async Task RotateAsync(CancellationToken cancellation)
+    {
+        var backoff = BackoffMin;
+        while (!cancellation.IsCancellationRequested)
+        {
+            TimeSpan wait;
+            if (await RequestAsync(cancellation) is { } reason)
+            {
+                wait = backoff * (0.5 + random.NextDouble() / 2);
+                backoff = backoff * 2 < BackoffMax ? backoff * 2 : BackoffMax;
+                Log.CertificateFailed(log, bootstrap.CaAddress, reason, (long)wait.TotalMilliseconds);
+            }
+            else
+            {
+                backoff = BackoffMin;
+                wait = HalfLife(_current!);
+                Log.CertificateReceived(log, _current!.Name, _current.NotBefore, _current.NotAfter, (long)wait.TotalSeconds);
+            }
+            await DelayAsync(wait, cancellation);
+        }
+    }
+
+    /// <returns>Null when it worked.</returns>
+    private async Task<string?> RequestAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            using var channel = GrpcChannels.Create(bootstrap.CaAddress, bootstrap.CaTls, bootstrap.CaAddress[..bootstrap.CaAddress.LastIndexOf(':')], bootstrap.DiscoveryRootPath);
+            var headers = GrpcChannels.Credentials(bootstrap.TokenPath, Bootstrap.Text(bootstrap.Metadata, "CLUSTER_ID") ?? "");
+            var reply = await new IstioCertificateService.IstioCertificateServiceClient(channel).CreateCertificateAsync(
+                new() { Csr = Csr(key), ValidityDuration = (long)bootstrap.CertificateLifetime.TotalSeconds },
+                new CallOptions(headers, (time.GetUtcNow() + CallTimeout).UtcDateTime, cancellation));
+            return Take(reply.CertChain, key);
+        }
+        catch (RpcException e)
+        {
+            return $"{e.StatusCode}: {e.Status.Detail}";
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException or CryptographicException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            return e.Message;
+        }
+    }
+
+    private string Csr(ECDsa key)
+    {
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddUri(new(bootstrap.Identity));
+        var request = new CertificateRequest(new X500DistinguishedName(""), key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(names.Build(critical: true));
+        return request.CreateSigningRequestPem();
+    }
+
+    private string? Take(IReadOnlyList<string> chain, ECDsa key)
+    {
+        if (chain.Count == 0) return "the answer holds no certificate";
+
+        // Leaf first, root last; each entry may hold several certificates itself.
+        var pems = chain.Select(pem => pem.TrimEnd() + "\n").ToList();
+        var roots = Roots(pems.Count > 1 ? pems[^1] : "");
+        Install(string.Concat(pems.Count > 1 ? pems.Take(pems.Count - 1) : pems), key.ExportPkcs8PrivateKeyPem() + "\n", roots);
+        return null;
+    }
+
+    /// <summary>The roots of the answer, and those of the mesh's own bundle file where there is one: while roots rotate both count.</summary>
+    private string Roots(string answered)
+    {
+        var file = File.Exists(bootstrap.DiscoveryRootPath) ? File.ReadAllText(bootstrap.DiscoveryRootPath).TrimEnd() + "\n" : "";
+        return file.Contains(answered.Trim(), StringComparison.Ordinal) ? file : answered + file;
+    }
+
+    private void Install(string chainPem, string keyPem, string rootsPem)
+    {
+        using var leaf = X509Certificate2.CreateFromPem(chainPem);
+        _current = new(SnapshotKeeper.WorkloadCertificate, Encoding.ASCII.GetBytes(chainPem), Encoding.ASCII.GetBytes(keyPem),
+            leaf.NotBefore.ToUniversalTime(), leaf.NotAfter.ToUniversalTime(), leaf.SerialNumber);
+        keeper.Put(_current);
+
+        var roots = new X509Certificate2Collection();
+        roots.ImportFromPem(rootsPem);
+        keeper.Put(new TrustSecret(SnapshotKeeper.TrustBundle, new PeerValidation { Roots = new(Encoding.ASCII.GetBytes(rootsPem), [.. roots]) }));
+    }
+
+    private TimeSpan HalfLife(CertificateSecret certificate)
+    {
+        var half = (certificate.NotAfter - certificate.NotBefore) * (0.5 + (random.NextDouble() - 0.5) * 0.02);
+        var wait = certificate.NotBefore + half - time.GetUtcNow();
+        return wait > TimeSpan.FromSeconds(1) ? wait : TimeSpan.FromSeconds(1);
+    }
+
+    /// <summary>Ready-made files (another agent's, or the test's): read again when they change.</summary>
+    private async Task WatchFilesAsync(string folder, CancellationToken cancellation)
+    {
+        string chainPath = Path.Combine(folder, "cert-chain.pem"), keyPath = Path.Combine(folder, "key.pem"), rootPath = Path.Combine(folder, "root-cert.pem");
+        var seen = "";
+        while (!cancellation.IsCancellationRequested)
+        {
+            try
+            {
+                var chain = File.ReadAllText(chainPath);
+                var key = File.ReadAllText(keyPath);
+                var root = File.ReadAllText(rootPath);
+                if (seen != chain + root)
+                {
+                    Install(chain, key, root);
+                    seen = chain + root;
+                    Log.CertificateReceived(log, _current!.Name, _current.NotBefore, _current.NotAfter, (long)FileLookEvery.TotalSeconds);
+                }
+            }
+            catch (Exception e) when (e is IOException or CryptographicException or UnauthorizedAccessException)
+            {
+                Log.CertificateFailed(log, folder, e.Message, (long)FileLookEvery.TotalMilliseconds);
+            }
+            await DelayAsync(FileLookEvery, cancellation);
+        }
+    }
+
+    private async Task DelayAsync(TimeSpan wait, CancellationToken cancellation)
+    {
+        // A timer's longest wait is 49 days; a longer half-life is looked at again then.
+        var most = TimeSpan.FromDays(40);
+        try
+        {
+            await Task.Delay(wait < most ? wait : most, time, cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            // The process ends.
+        }
+    }
+}

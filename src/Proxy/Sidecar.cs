@@ -1,0 +1,163 @@
+using System.Text.Json.Nodes;
+using Mesh.Net;
+using Mesh.Net.Tls;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Control;
+using Mesh.Proxy.Downstream;
+using Mesh.Proxy.Observe;
+using Mesh.Proxy.Upstream;
+using Microsoft.Extensions.Logging;
+
+namespace Mesh.Proxy;
+
+/// <summary>Who is given what: the only place where the proxy's parts are put together.</summary>
+internal sealed class Sidecar : IDisposable
+{
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly ConcurrentExclusiveSchedulerPair _control = new();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly long _startedAt;
+    private int _loopsServing;
+    private long _readyAfterMs = -1;
+
+    public Sidecar(Bootstrap bootstrap, IReadOnlyDictionary<string, string> environment, Func<Transport> transport, TlsProvider tls, TimeProvider time, int seed, ILogger log)
+    {
+        (Bootstrap, _time, _log) = (bootstrap, time, log);
+        _startedAt = time.GetTimestamp();
+        Node = NodeOf(bootstrap, environment);
+        Gate = new(ProcessLimits.ConnectionsMax());
+        Keeper = new(time, Publish, PostToControl, log);
+        Certificates = new(bootstrap, Keeper, time, new Random(seed), log);
+        Loops = [.. Enumerable.Range(0, bootstrap.LoopCount).Select(index => CreateLoop(index, transport(), tls, seed + index))];
+    }
+
+    public Bootstrap Bootstrap { get; }
+    public ProxyNode Node { get; }
+    public ConnectionGate Gate { get; }
+    public SnapshotKeeper Keeper { get; }
+    public CertificateClient Certificates { get; }
+    public IReadOnlyList<(Worker Worker, Listeners Listeners)> Loops { get; }
+
+    /// <summary>What is served now. Any thread.</summary>
+    public Snapshot Snapshot => _snapshot;
+    private volatile Snapshot _snapshot = Snapshot.Empty;
+
+    public bool IsDraining { get; private set; }
+    public TimeSpan Uptime => _time.GetElapsedTime(_startedAt);
+    public TimeProvider Time => _time;
+    public ILogger Log => _log;
+
+    /// <summary>Null when traffic may come; otherwise why not, in the words of Istio's agent.</summary>
+    public string? NotReady()
+    {
+        if (IsDraining) return "server is not live, current state is: DRAINING";
+
+        var state = Keeper.State;
+        var (cds, lds) = (state.StatusOf(ResourceFromXds.ClusterType), state.StatusOf(ResourceFromXds.ListenerType));
+        if (cds.Accepted + cds.Rejected + lds.Accepted + lds.Rejected == 0)
+            return "config not received from XDS server (is Istiod running?): cds updates: 0 successful, 0 rejected; lds updates: 0 successful, 0 rejected";
+        if (cds.Accepted == 0 && cds.Rejected > 0 || lds.Accepted == 0 && lds.Rejected > 0)
+            return $"config received from XDS server, but was rejected: cds updates: {cds.Accepted} successful, {cds.Rejected} rejected; lds updates: {lds.Accepted} successful, {lds.Rejected} rejected";
+        if (cds.Accepted == 0 || lds.Accepted == 0)
+            return $"config not fully received from XDS server: cds updates: {cds.Accepted} successful, {cds.Rejected} rejected; lds updates: {lds.Accepted} successful, {lds.Rejected} rejected";
+
+        return Volatile.Read(ref _loopsServing) >= Loops.Count ? null : "server is not live, current state is: INITIALIZING";
+    }
+
+    /// <summary>Starts the loops, asks for the certificate and the configuration.</summary>
+    public void Start()
+    {
+        Observe.Log.Starts(_log, Bootstrap.Role, Bootstrap.NodeId, Loops.Count, Bootstrap.DiscoveryAddress);
+        foreach (var (worker, _) in Loops) worker.Loop.Start($"loop {worker.Index}");
+
+        var ads = new AdsClient(Keeper, ControlNode.Create(Bootstrap), ConnectAds, Bootstrap.DiscoveryAddress, Bootstrap.DnsCapture, _time, new Random(Bootstrap.NodeId.Length), _log);
+        RunOnControl(() => Certificates.RunAsync(_stop.Token));
+        RunOnControl(() => ads.RunAsync(_stop.Token));
+    }
+
+    /// <summary>Inbound traffic is asked to go elsewhere: responses close their connections, readiness fails. Listening goes on, for those who have not heard.</summary>
+    public void BeginDrain()
+    {
+        IsDraining = true;
+        OnLoops((worker, listeners) =>
+        {
+            worker.IsDraining = true;
+            listeners.Drain(listener => listener.IsInbound || worker.Node.IsGateway);
+        });
+    }
+
+    public void StopAccepting() => OnLoops((_, listeners) => listeners.StopAccepting(_ => true));
+
+    public void OnLoops(Action<Worker, Listeners> action)
+    {
+        foreach (var (worker, listeners) in Loops) worker.Loop.Post(() => action(worker, listeners));
+    }
+
+    public void Dispose()
+    {
+        _stop.Cancel();
+        OnLoops((_, listeners) => listeners.CutAll());
+        foreach (var (worker, _) in Loops) worker.Loop.Stop();
+        Keeper.Dispose();
+    }
+
+    private (Worker, Listeners) CreateLoop(int index, Transport transport, TlsProvider tls, int seed)
+    {
+        var loop = new Loop(transport, _time, seed, e => Observe.Log.Bug(_log, e, "an exception escaped a flow"));
+        var worker = new Worker(index, loop, tls, Node, _log);
+        return (worker, new(worker, Gate));
+    }
+
+    private Mesh.Xds.IAdsStream ConnectAds(CancellationToken cancellation)
+    {
+        var channel = GrpcChannels.Create(Bootstrap.DiscoveryAddress, Bootstrap.DiscoveryTls, Bootstrap.DiscoveryServerName, Bootstrap.DiscoveryRootPath);
+        return new GrpcAdsStream(channel, GrpcChannels.Credentials(Bootstrap.TokenPath, Bootstrap.Text(Bootstrap.Metadata, "CLUSTER_ID") ?? ""), cancellation);
+    }
+
+    private void Publish(Snapshot next)
+    {
+        _snapshot = next;
+        var isFirst = next.Listeners.Count > 0 && Volatile.Read(ref _readyAfterMs) < 0;
+        if (isFirst) Volatile.Write(ref _readyAfterMs, (long)Uptime.TotalMilliseconds);
+        OnLoops((worker, listeners) =>
+        {
+            worker.Use(next);
+            listeners.Use(next);
+            if (isFirst && Interlocked.Increment(ref _loopsServing) == Loops.Count) Observe.Log.Ready(_log, (long)Uptime.TotalMilliseconds);
+        });
+    }
+
+    private void PostToControl(Action action) => Task.Factory.StartNew(action, _stop.Token, TaskCreationOptions.None, _control.ExclusiveScheduler);
+
+    private void RunOnControl(Func<Task> run)
+    {
+        var task = Task.Factory.StartNew(run, _stop.Token, TaskCreationOptions.None, _control.ExclusiveScheduler).Unwrap();
+        task.ContinueWith(ended => Observe.Log.Bug(_log, ended.Exception!, "a control task ended"), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+    }
+
+    private static ProxyNode NodeOf(Bootstrap bootstrap, IReadOnlyDictionary<string, string> environment)
+    {
+        var labels = (bootstrap.Metadata["LABELS"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "");
+        string Label(string name, string fallback) => labels.GetValueOrDefault(name) is { Length: > 0 } text ? text : fallback;
+
+        var workload = Bootstrap.Text(bootstrap.Metadata, "WORKLOAD_NAME") ?? bootstrap.PodName;
+        return new()
+        {
+            Id = bootstrap.NodeId,
+            Cluster = bootstrap.ServiceCluster,
+            Locality = new(bootstrap.Region, bootstrap.Zone, bootstrap.SubZone),
+            Labels = new(workload, bootstrap.PodNamespace, Label("service.istio.io/canonical-name", workload), Label("service.istio.io/canonical-revision", "latest"),
+                Label("app", "unknown"), Label("version", "unknown"), Bootstrap.Text(bootstrap.Metadata, "CLUSTER_ID") ?? "Kubernetes"),
+            Namespace = bootstrap.PodNamespace,
+            ServiceAccount = bootstrap.ServiceAccount,
+            TrustDomain = bootstrap.TrustDomain,
+            IsGateway = bootstrap.IsGateway,
+            PeerMetadata = ControlNode.PeerMetadata(bootstrap),
+            Http2BetweenSidecars = bootstrap.Http2BetweenSidecars,
+            Environment = environment,
+            PodLabels = labels,
+            InstanceIp = bootstrap.InstanceIp,
+        };
+    }
+}
