@@ -13,7 +13,13 @@ internal static class Root
         [
             Analyze.Command,
             DemoCommand.Command,
+            DashboardCommand.Command,
             ProxyConfigCommand.Command,
+            ProxyStatus.Command,
+            Traffic.Edges,
+            Traffic.Stat,
+            Traffic.Tap,
+            Traffic.Top,
             Validate.Command,
         ],
     };

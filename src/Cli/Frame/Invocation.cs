@@ -15,6 +15,9 @@ internal sealed class Invocation(Command command, string path, Terminal terminal
     public TextWriter Error => Terminal.Error;
     public IReadOnlyList<string> Arguments { get; } = arguments;
 
+    /// <summary>The first argument; empty when there is none.</summary>
+    public string First => Arguments.Count > 0 ? Arguments[0] : "";
+
     public bool IsGiven(string flag) => given.ContainsKey(Known(flag).Name);
 
     public string Text(string flag)
