@@ -17,7 +17,7 @@ internal static class GatewayTranslation
         OutboundClusters.AddEndpoints(view, view.Scope.Services, parts, endpoints);
 
         ImmutableArray<TargetRef> attached = view.Shape.Labels[GatewayNameLabel] is { } name ? [new("gateway.networking.k8s.io", "Gateway", name)] : [];
-        var observed = Observing.For(view.World, view.Shape, TrafficSide.Client);
+        var observed = Observing.For(view, TrafficSide.Client);
         var servers = GatewayServers.Of(view);
         var (listeners, tables, secrets) = GatewayListeners.Build(view, servers, observed, ServerPolicies.For(view, attached));
         return new()

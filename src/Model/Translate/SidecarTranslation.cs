@@ -9,8 +9,8 @@ internal static class SidecarTranslation
 {
     public static ProxyConfiguration Build(View view, Parts parts, ProxyConfiguration? before)
     {
-        var outbound = Observing.For(view.World, view.Shape, TrafficSide.Client);
-        var inbound = Observing.For(view.World, view.Shape, TrafficSide.Server);
+        var outbound = Observing.For(view, TrafficSide.Client);
+        var inbound = Observing.For(view, TrafficSide.Server);
         var targets = InboundTargets.Of(view);
 
         var clusters = ImmutableArray.CreateBuilder<NamedResource>();

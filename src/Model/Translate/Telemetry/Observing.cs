@@ -2,38 +2,81 @@ using System.Collections.Immutable;
 using Envoy.Config.Accesslog.V3;
 using Mesh.Model.Resources;
 using Mesh.Model.World;
-using Hcm = Envoy.Extensions.Filters.Network.HttpConnectionManager.V3.HttpConnectionManager;
 
 namespace Mesh.Model.Translate;
 
-/// <summary>Which logs and traces one side of a proxy makes.</summary>
+/// <summary>Which logs and traces one side of a proxy makes: mesh settings, then Telemetry of the mesh, the namespace and the workload.</summary>
 internal static class Observing
 {
-    public static Observation For(World.World world, ProxyShape shape, TrafficSide side)
+    public static Observation For(View view, TrafficSide side)
     {
-        var mesh = world.Mesh;
+        var layers = Layers(view);
+        var logs = Logs(layers, view.Mesh, side);
+        return new(logs, Unmatched(logs), Tracing.For(layers, view, side)) { Metrics = [.. layers.SelectMany(layer => layer.Metrics)] };
+    }
+
+    /// <summary>At most one of each: the root namespace's, the namespace's, the one that selects the workload; the oldest of rivals.</summary>
+    private static List<Resources.Telemetry> Layers(View view)
+    {
+        var all = view.World.Policies.Telemetry;
+        var (root, ns) = (view.Mesh.RootNamespace, view.Shape.Namespace);
+        var layers = new List<Resources.Telemetry>();
+        void Add(Resources.Telemetry? layer)
+        {
+            if (layer is not null) layers.Add(layer);
+        }
+        Add(all.In(root).FirstOrDefault(IsWhole));
+        if (ns != root) Add(all.In(ns).FirstOrDefault(IsWhole));
+        Add(all.In(ns).FirstOrDefault(layer => layer.Selector.Count > 0 && layer.Selector.Selects(view.Shape.Labels)));
+        return layers;
+    }
+
+    private static bool IsWhole(Resources.Telemetry layer) => layer.Selector.Count == 0 && layer.Targets.IsEmpty;
+
+    /// <summary>Telemetry decides about named providers only; where none is named, the mesh's log file stays.</summary>
+    private static ImmutableArray<AccessLog> Logs(List<Resources.Telemetry> layers, MeshConfig mesh, TrafficSide side)
+    {
+        var chosen = mesh.DefaultLogging.ToDictionary(name => name, _ => (Filter: (string?)null, Disabled: false));
+        foreach (var layer in layers)
+        {
+            var isFirst = true;
+            foreach (var entry in layer.Logging.Where(entry => entry.Side == TrafficSide.ClientAndServer || entry.Side == side))
+            {
+                var before = new Dictionary<string, (string? Filter, bool Disabled)>(chosen);
+                if (!entry.Providers.IsEmpty && isFirst) chosen.Clear();
+                isFirst = false;
+                foreach (var name in entry.Providers.IsEmpty ? [.. chosen.Keys] : entry.Providers)
+                {
+                    before.TryGetValue(name, out var inherited);
+                    chosen[name] = (entry.Filter ?? inherited.Filter, entry.Disabled ?? inherited.Disabled);
+                }
+            }
+        }
+        if (chosen.Count == 0) return AccessLogs.OfMesh(mesh) is { } file ? [file] : [];
+
         var logs = ImmutableArray.CreateBuilder<AccessLog>();
-        if (AccessLogs.OfMesh(mesh) is { } log) logs.Add(log);
-        ImmutableArray<AccessLog> all = logs.ToImmutable();
-        return new(all, Unmatched(all), Tracing(mesh, shape));
+        foreach (var (name, (filter, disabled)) in chosen.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        {
+            if (disabled || AccessLogs.OfProvider(name, mesh) is not { } log) continue;
+            if (filter is { Length: > 0 })
+                log.Filter = new()
+                {
+                    ExtensionFilter = new()
+                    {
+                        Name = "cel",
+                        TypedConfig = Protos.Pack(new Envoy.Extensions.AccessLoggers.Filters.Cel.V3.ExpressionFilter { Expression = filter }),
+                    },
+                };
+            logs.Add(log);
+        }
+        return logs.ToImmutable();
     }
 
     /// <summary>At the listener only connections that found no filter chain are told of.</summary>
-    public static ImmutableArray<AccessLog> Unmatched(ImmutableArray<AccessLog> logs) => [.. logs.Select(log =>
+    private static ImmutableArray<AccessLog> Unmatched(ImmutableArray<AccessLog> logs) => [.. logs.Select(log =>
     {
         var copy = log.Clone();
         copy.Filter = new() { ResponseFlagFilter = new() { Flags = { "NR" } } };
         return copy;
     })];
-
-    private static Hcm.Types.Tracing? Tracing(MeshConfig mesh, ProxyShape shape)
-    {
-        if (!mesh.EnableTracing) return null;
-        return new()
-        {
-            ClientSampling = new() { Value = 100 },
-            RandomSampling = new() { Value = shape.Settings.TracingSampling ?? mesh.Proxy.TracingSampling ?? 1 },
-            OverallSampling = new() { Value = 100 },
-        };
-    }
 }
