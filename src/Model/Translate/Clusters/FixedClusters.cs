@@ -31,7 +31,7 @@ internal static class FixedClusters
     public static Proto.Cluster InboundPassthrough(MeshConfig mesh)
     {
         var cluster = Original(Names.InboundPassthrough, mesh);
-        cluster.UpstreamBindConfig = new() { SourceAddress = new() { Address = InboundSource } };
+        cluster.UpstreamBindConfig = new() { SourceAddress = new() { Address = InboundSource, PortValue = 0 } };
         return cluster;
     }
 
@@ -49,7 +49,7 @@ internal static class FixedClusters
         {
             cluster.Type = Proto.Cluster.Types.DiscoveryType.OriginalDst;
             cluster.LbPolicy = Proto.Cluster.Types.LbPolicy.ClusterProvided;
-            cluster.UpstreamBindConfig = new() { SourceAddress = new() { Address = InboundSource } };
+            cluster.UpstreamBindConfig = new() { SourceAddress = new() { Address = InboundSource, PortValue = 0 } };
         }
         else
         {
@@ -61,14 +61,14 @@ internal static class FixedClusters
                 Endpoints = { new Envoy.Config.Endpoint.V3.LocalityLbEndpoints { LbEndpoints = { new Envoy.Config.Endpoint.V3.LbEndpoint { Endpoint = new() { Address = Protos.Address(address, target) } } } } },
             };
             if (address is not ("127.0.0.1" or "::1") && !address.StartsWith("unix:", StringComparison.Ordinal))
-                cluster.UpstreamBindConfig = new() { SourceAddress = new() { Address = InboundSource } };
+                cluster.UpstreamBindConfig = new() { SourceAddress = new() { Address = InboundSource, PortValue = 0 } };
         }
         var http = UpstreamHttp.For(protocol, null, H2Upgrade.DoNotUpgrade);
         ConnectionLimits.Apply(cluster, http, pool is null ? null : pool with { H2Upgrade = H2Upgrade.Default }, mesh);
         if (http.HasContent) cluster.TypedExtensionProtocolOptions[UpstreamHttp.Key] = Protos.Pack(http.Options);
         if (!services.IsEmpty)
         {
-            var list = services.Select(service => Google.Protobuf.WellKnownTypes.Value.ForStruct(Protos.Struct(
+            var list = services.Distinct().Select(service => Google.Protobuf.WellKnownTypes.Value.ForStruct(Protos.Struct(
                 ("host", Google.Protobuf.WellKnownTypes.Value.ForString(service.Host)), ("name", Google.Protobuf.WellKnownTypes.Value.ForString(service.Name)),
                 ("namespace", Google.Protobuf.WellKnownTypes.Value.ForString(service.Namespace)))));
             cluster.Metadata = new() { FilterMetadata = { ["istio"] = Protos.Struct(("services", Google.Protobuf.WellKnownTypes.Value.ForList([.. list]))) } };
