@@ -25,7 +25,6 @@ internal static class InboundListener
         {
             Name = Names.VirtualInbound,
             Address = Protos.Address("0.0.0.0", 15006),
-            UseOriginalDst = true,
             TrafficDirection = TrafficDirection.Inbound,
             ListenerFiltersTimeout = Protos.Span(view.Mesh.ProtocolDetectionTimeout),
             ContinueOnListenerFiltersTimeout = true,
