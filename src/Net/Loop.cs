@@ -133,6 +133,9 @@ public sealed class Loop : IDisposable
         return wait.PlainTask;
     }
 
+    /// <summary>Awaited on any thread, goes on as this loop's next work: the way home from somebody else's task.</summary>
+    public LoopSwitch SwitchTo() => new(this);
+
     /// <summary>In DEBUG: this is the loop's thread.</summary>
     [Conditional("DEBUG")]
     public void AssertOwned() =>
