@@ -6,7 +6,6 @@ using Mesh.ControlPlane.Debug;
 using Mesh.ControlPlane.Files;
 using Mesh.ControlPlane.Serve;
 using Mesh.ControlPlane.Telemetry;
-using Mesh.Model.Resources;
 using Mesh.Model.Translate;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
@@ -55,7 +54,7 @@ internal static class Istiod
         services.AddSingleton<WorldFeed>().AddSingleton<RefusedResources>().AddSingleton<Translator>().AddSingleton<ServedResources>();
         services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>();
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();
-        services.AddSingleton(provider => new Authenticator(provider.GetServices<ITokenVerifier>(), options.TrustDomain));
+        services.AddSingleton<TrustDomain>().AddSingleton<Authenticator>().AddSingleton<MeshFile>();
         services.AddSingleton<LiveTraffic>().AddSingleton<TrafficService>();
         if (options.AddOns.Count > 0) services.AddHttpForwarder();
         services.AddSingleton<AdsService>().AddSingleton<CertificateService>().AddSingleton<ProxyDump>();
@@ -81,7 +80,7 @@ internal static class Istiod
         _ = services.GetRequiredService<ProxyStreams>(); // subscribes to the feed
         feed.Published += world => metrics.Published(world, refused.All.Count);
 
-        feed.SubmitMesh(ReadMesh(options, services.GetRequiredService<ILogger<WorldFeed>>()));
+        services.GetRequiredService<MeshFile>().Load();
         var tasks = new List<Task>();
         if (services.GetService<FolderSource>() is { } folder)
         {
@@ -108,14 +107,6 @@ internal static class Istiod
         return [.. names.Zip(app.Urls, (name, url) => $"{name} {url}")];
     }
 
-    private static MeshConfig ReadMesh(Options options, ILogger log)
-    {
-        if (options.MeshFile is not { } file) return MeshConfig.Default;
-        if (MeshConfig.Parse(File.ReadAllText(file), file, out var issues) is { } mesh) return mesh;
-
-        throw new InvalidDataException(string.Join("; ", issues));
-    }
-
     private static FolderSource Folder(IServiceProvider provider, string folder) => new(
         Path.GetFullPath(folder), provider.GetRequiredService<WorldFeed>(), provider.GetRequiredService<RefusedResources>(),
         provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<FolderSource>>());
@@ -125,8 +116,8 @@ internal static class Istiod
         var now = time.GetUtcNow();
         if (options.StateFolder is { } state) Directory.CreateDirectory(state);
         var material = options.CaFolder is { } plugged ? SigningMaterial.FromFolder(plugged, now)
-            : options.StateFolder is { } kept ? SigningMaterial.Kept(kept, options.TrustDomain, now)
-            : SigningMaterial.SelfMade(options.TrustDomain, now);
+            : options.StateFolder is { } kept ? SigningMaterial.Kept(kept, options.TrustDomain ?? "cluster.local", now)
+            : SigningMaterial.SelfMade(options.TrustDomain ?? "cluster.local", now);
         return new(material, options.CertificateLifetime, options.CertificateLifetimeMax, time);
     }
 

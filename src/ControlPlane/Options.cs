@@ -45,7 +45,8 @@ public sealed record Options
     /// <summary>Add-ons behind the dashboard's address: prometheus, grafana, kiali, jaeger, each with its URL.</summary>
     public IReadOnlyDictionary<string, string> AddOns { get; init; } = new Dictionary<string, string>();
 
-    public string TrustDomain { get; init; } = "cluster.local";
+    /// <summary>Null: what the MeshConfig says.</summary>
+    public string? TrustDomain { get; init; }
     public string Namespace { get; init; } = "istio-system";
     public string ClusterId { get; init; } = "Kubernetes";
     public string Revision { get; init; } = "default";
@@ -174,7 +175,7 @@ public sealed record Options
           --local-sds SOCKET       certificates over SDS for Envoys on this machine
           --dashboard-token TOKEN  what the dashboard asks of readers from other machines
           --addon NAME=URL         prometheus, grafana, kiali or jaeger behind the dashboard's address; may be repeated
-          --trust-domain NAME      cluster.local
+          --trust-domain NAME      what MeshConfig says, else cluster.local
           --debounce 100ms --debounce-max 1s --certificate-lifetime 24h --verbose
         An address may be "none" (closed) or have port 0 (the kernel chooses; --address-file FILE tells which).
         """;

@@ -17,7 +17,7 @@ internal sealed class LocalTokenVerifier(LocalTokens tokens) : ITokenVerifier
 }
 
 /// <summary>Who calls: by the certificate it presented, or by its bearer token. A bad token is refused even where a certificate is good.</summary>
-internal sealed class Authenticator(IEnumerable<ITokenVerifier> verifiers, string trustDomain)
+internal sealed class Authenticator(IEnumerable<ITokenVerifier> verifiers, TrustDomain trustDomain)
 {
     private readonly IReadOnlyList<ITokenVerifier> verifiers = [.. verifiers];
 
@@ -45,7 +45,7 @@ internal sealed class Authenticator(IEnumerable<ITokenVerifier> verifiers, strin
     {
         if (certificate is null) return null;
         var uris = SubjectUris.Of(certificate);
-        return uris is [var only] ? CallerIdentity.FromSpiffe(only, trustDomain) : null;
+        return uris is [var only] ? CallerIdentity.FromSpiffe(only, trustDomain.Name) : null;
     }
 }
 

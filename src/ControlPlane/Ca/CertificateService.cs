@@ -4,7 +4,7 @@ using Istio.V1.Auth;
 namespace Mesh.ControlPlane.Ca;
 
 /// <summary>Istio's certificate call. Every refusal is logged with its reason and counted; the caller is told what it may mend.</summary>
-internal sealed class CertificateService(CertificateAuthority authority, Authenticator authenticator, CaMetrics metrics, Options options, ILogger<CertificateService> log)
+internal sealed class CertificateService(CertificateAuthority authority, Authenticator authenticator, CaMetrics metrics, TrustDomain trustDomain, Options options, ILogger<CertificateService> log)
     : IstioCertificateService.IstioCertificateServiceBase
 {
     public override async Task<IstioCertificateResponse> CreateCertificate(IstioCertificateRequest request, ServerCallContext context)
@@ -23,9 +23,9 @@ internal sealed class CertificateService(CertificateAuthority authority, Authent
         try
         {
             var wished = TimeSpan.FromSeconds(Math.Clamp(request.ValidityDuration, 0, (long)options.CertificateLifetimeMax.TotalSeconds));
-            var issued = authority.Issue(key, who.Spiffe(options.TrustDomain), wished);
+            var issued = authority.Issue(key, who.Spiffe(trustDomain.Name), wished);
             metrics.Issued.Inc();
-            log.LogInformation("certificate for {Identity} until {NotAfter:u}", who.Spiffe(options.TrustDomain), issued.NotAfter);
+            log.LogInformation("certificate for {Identity} until {NotAfter:u}", who.Spiffe(trustDomain.Name), issued.NotAfter);
             return new() { CertChain = { issued.ChainPem } };
         }
         catch (SignerExpiredException e)

@@ -37,6 +37,7 @@ internal static class DebugEndpoints
         debug.MapGet("/ndsz", (string? proxyID, ProxyStreams streams, ProxyDump dump) => OfProxy(proxyID, streams, (w, s) => DumpPages.Ndsz(w, s, dump)));
         debug.MapPost("/flush", async (HttpContext context, WorldFeed feed, RefusedResources refused) =>
         {
+            context.RequestServices.GetRequiredService<MeshFile>().Reload();
             if (context.RequestServices.GetService<FolderSource>() is { } folder) await folder.ScanAsync(context.RequestAborted);
             await feed.FlushAsync(context.RequestAborted);
             return Json(w => Pages.Flushed(w, feed, refused));

@@ -13,7 +13,7 @@ namespace Mesh.ControlPlane.Serve;
 /// Certificates for Envoys of this machine that have no agent beside them: what an agent answers on its Unix socket (<c>default</c> and <c>ROOTCA</c>).
 /// Who can open the socket is believed in its node id; the socket's folder is its guard. Off unless asked for.
 /// </summary>
-internal sealed class LocalSecrets(CertificateAuthority authority, Options options, TimeProvider time)
+internal sealed class LocalSecrets(CertificateAuthority authority, TrustDomain trustDomain, Options options, TimeProvider time)
 {
     public async Task ServeAsync(IAsyncStreamReader<DiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call)
     {
@@ -35,7 +35,7 @@ internal sealed class LocalSecrets(CertificateAuthority authority, Options optio
     private ResourceSet Secrets(CallerIdentity who)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var issued = authority.Issue(PublicKeyFactory.CreateKey(key.ExportSubjectPublicKeyInfo()), who.Spiffe(options.TrustDomain), TimeSpan.Zero);
+        var issued = authority.Issue(PublicKeyFactory.CreateKey(key.ExportSubjectPublicKeyInfo()), who.Spiffe(trustDomain.Name), TimeSpan.Zero);
         var certificate = new Secret
         {
             Name = "default",
