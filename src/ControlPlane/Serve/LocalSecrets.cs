@@ -17,8 +17,8 @@ internal sealed class LocalSecrets(CertificateAuthority authority, TrustDomain t
 {
     public async Task ServeAsync(IAsyncStreamReader<DiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call)
     {
-        var path = options.LocalSds;
-        if (path is null || !call.Peer.StartsWith("unix:", StringComparison.Ordinal))
+        // Only a Unix socket has no address at its other end.
+        if (options.LocalSds is null || call.GetHttpContext().Connection.RemoteIpAddress is not null)
             throw new RpcException(new Status(StatusCode.PermissionDenied, "secrets for local proxies are only given on the socket of --local-sds"));
 
         var watch = new SotwWatch(TypeUrl.Secret);

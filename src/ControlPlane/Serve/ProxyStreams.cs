@@ -61,8 +61,11 @@ internal sealed class ProxyStreams : IDisposable
         if (kind != DeltaRequestKind.Nack) return;
 
         metrics.Refused(typeUrl, stream.Id);
-        log.LogWarning("{Proxy} refuses {Type}: {Error}", stream.Id, TypeUrl.ShortName(typeUrl), error);
+        log.LogWarning("{Proxy} refuses {Type}: {Error}", stream.Id, TypeUrl.ShortName(typeUrl), Shortened(error ?? ""));
     }
+
+    /// <summary>Envoy quotes whole messages; what matters is who (at the beginning) and why (at the end).</summary>
+    private static string Shortened(string error) => error.Length <= 600 ? error : $"{error[..150]} … {error[^430..]}";
 
     public void Slow(ProxyStream stream, DiscoveryReply reply, TimeSpan waited)
     {
