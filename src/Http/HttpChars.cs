@@ -14,8 +14,8 @@ internal static class HttpChars
     // What a field value must not hold: every control but the horizontal tab (RFC 9110 §5.5).
     public static readonly SearchValues<byte> BadValueBytes = SearchValues.Create(Controls(allowTab: true));
 
-    // What a request target must not hold: controls, space and DEL.
-    public static readonly SearchValues<byte> BadTargetBytes = SearchValues.Create([.. Controls(allowTab: false), (byte)' ']);
+    // What a request target must not hold: controls, space, DEL, and what is no ASCII (Envoy refuses those too).
+    public static readonly SearchValues<byte> BadTargetBytes = SearchValues.Create([.. Controls(allowTab: false), (byte)' ', .. Enumerable.Range(0x80, 0x80).Select(b => (byte)b)]);
 
     public static readonly SearchValues<byte> AuthorityBytes =
         SearchValues.Create("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%!$&'()*+,;=:[]"u8);
