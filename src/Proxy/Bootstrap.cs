@@ -128,7 +128,7 @@ internal sealed record Bootstrap
             Http2BetweenSidecars = env.Text("HTTP2_BETWEEN_SIDECARS") != "false",
             AppProbers = env.Text("ISTIO_KUBE_APP_PROBERS"),
             PrometheusAnnotations = env.Text("ISTIO_PROMETHEUS_ANNOTATIONS"),
-            LogLevel = flags.Value("proxyLogLevel") ?? "warning",
+            LogLevel = env.Text("MESH_LOG_LEVEL") ?? "info",
             AccessLogPath = env.Text("ACCESS_LOG_FILE") ?? "/dev/stdout",
             AppAddress = env.Text("APP_ADDRESS") ?? instanceIp,
             StatsTags = [],

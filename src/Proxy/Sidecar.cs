@@ -18,8 +18,8 @@ internal sealed class Sidecar : IDisposable
     private readonly ConcurrentExclusiveSchedulerPair _control = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly long _startedAt;
-    private int _loopsServing;
-    private long _readyAfterMs = -1;
+    private readonly long[] _applied;
+    private bool _isReady;
 
     public Sidecar(Bootstrap bootstrap, IReadOnlyDictionary<string, string> environment, Func<Transport> transport, TlsProvider tls, TimeProvider time, int seed, ILogger log)
     {
@@ -29,12 +29,14 @@ internal sealed class Sidecar : IDisposable
         Gate = new(ProcessLimits.ConnectionsMax());
         Keeper = new(time, Publish, PostToControl, log);
         Certificates = new(bootstrap, Keeper, time, new Random(seed), log);
+        _applied = new long[bootstrap.LoopCount];
         Loops = [.. Enumerable.Range(0, bootstrap.LoopCount).Select(index => CreateLoop(index, transport(), tls, seed + index))];
     }
 
     public Bootstrap Bootstrap { get; }
     public ProxyNode Node { get; }
     public ConnectionGate Gate { get; }
+    public LogFiles Files { get; } = new();
     public SnapshotKeeper Keeper { get; }
     public CertificateClient Certificates { get; }
     public IReadOnlyList<(Worker Worker, Listeners Listeners)> Loops { get; }
@@ -62,7 +64,21 @@ internal sealed class Sidecar : IDisposable
         if (cds.Accepted == 0 || lds.Accepted == 0)
             return $"config not fully received from XDS server: cds updates: {cds.Accepted} successful, {cds.Rejected} rejected; lds updates: {lds.Accepted} successful, {lds.Rejected} rejected";
 
-        return Volatile.Read(ref _loopsServing) >= Loops.Count ? null : "server is not live, current state is: INITIALIZING";
+        return HasBeenApplied() ? null : "server is not live, current state is: INITIALIZING";
+    }
+
+    /// <summary>Every loop serves what was known when somebody asked. Once true it stays true.</summary>
+    private bool HasBeenApplied()
+    {
+        if (_isReady) return true;
+
+        var number = _snapshot.Number;
+        for (var i = 0; i < _applied.Length; i++)
+            if (Volatile.Read(ref _applied[i]) < number) return false;
+        if (Keeper.State.Waiting.Length > 0) return false;
+
+        Observe.Log.Ready(_log, (long)Uptime.TotalMilliseconds);
+        return _isReady = true;
     }
 
     /// <summary>Starts the loops, asks for the certificate and the configuration.</summary>
@@ -87,7 +103,11 @@ internal sealed class Sidecar : IDisposable
         });
     }
 
-    public void StopAccepting() => OnLoops((_, listeners) => listeners.StopAccepting(_ => true));
+    public void StopAccepting() => OnLoops((worker, listeners) =>
+    {
+        listeners.StopAccepting(_ => true);
+        worker.Logs.Flush();
+    });
 
     public void OnLoops(Action<Worker, Listeners> action)
     {
@@ -100,12 +120,13 @@ internal sealed class Sidecar : IDisposable
         OnLoops((_, listeners) => listeners.CutAll());
         foreach (var (worker, _) in Loops) worker.Loop.Stop();
         Keeper.Dispose();
+        Files.Dispose();
     }
 
     private (Worker, Listeners) CreateLoop(int index, Transport transport, TlsProvider tls, int seed)
     {
         var loop = new Loop(transport, _time, seed, e => Observe.Log.Bug(_log, e, "an exception escaped a flow"));
-        var worker = new Worker(index, loop, tls, Node, _log);
+        var worker = new Worker(index, loop, tls, Node, Files, _log);
         return (worker, new(worker, Gate));
     }
 
@@ -118,13 +139,11 @@ internal sealed class Sidecar : IDisposable
     private void Publish(Snapshot next)
     {
         _snapshot = next;
-        var isFirst = next.Listeners.Count > 0 && Volatile.Read(ref _readyAfterMs) < 0;
-        if (isFirst) Volatile.Write(ref _readyAfterMs, (long)Uptime.TotalMilliseconds);
         OnLoops((worker, listeners) =>
         {
             worker.Use(next);
             listeners.Use(next);
-            if (isFirst && Interlocked.Increment(ref _loopsServing) == Loops.Count) Observe.Log.Ready(_log, (long)Uptime.TotalMilliseconds);
+            Volatile.Write(ref _applied[worker.Index], next.Number);
         });
     }
 

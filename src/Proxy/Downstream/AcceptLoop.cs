@@ -48,7 +48,7 @@ internal static class AcceptLoop
         var local = addresses.Local as IPEndPoint ?? new(IPAddress.Loopback, 0);
         var destination = addresses.OriginalDestination ?? local;
         var isRedirected = !destination.Equals(local);
-        if (state.Listener.UseOriginalDestination && isRedirected && state.Owner.For(destination) is { } carrier) state = carrier;
+        if (state.Listener.UseOriginalDestination && isRedirected && state.Owner.For(destination) is { } carrier && carrier.Listener.Direction == state.Listener.Direction) state = carrier;
 
         var source = addresses.Peer as IPEndPoint ?? new(IPAddress.Loopback, 0);
         var client = new ClientConnection
@@ -79,7 +79,11 @@ internal static class AcceptLoop
         if (chain.Tls is not null)
         {
             var secured = await Handshake.RunAsync(state.Owner.Worker, client, chain, io);
-            if (secured is null) return;
+            if (secured is null)
+            {
+                ConnectionRecord.Unserved(state, client);
+                return;
+            }
 
             io = secured;
         }

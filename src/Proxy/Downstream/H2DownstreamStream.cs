@@ -31,7 +31,8 @@ internal sealed class H2DownstreamStream : IDownstreamStream
     }
 
     public bool HasInput => !_received.IsEmpty;
-    public FailureKind GoneAs => FailureKind.DownstreamReset;
+    /// <summary>An exchange of HTTP/1.1 that travels on our own HTTP/2: its caller had a connection and closed it.</summary>
+    public FailureKind GoneAs => _exchange.Request is { Version: not HttpVersion.Http2 } ? FailureKind.DownstreamClosed : FailureKind.DownstreamReset;
     public ProtocolError Problem { get; private set; }
     public Headers Trailers => _stream!.Trailers;
     public int Backlog => _unsent.Length;
@@ -178,7 +179,7 @@ internal sealed class H2DownstreamStream : IDownstreamStream
     public void OnReset(ProtocolError error)
     {
         Problem = error;
-        Die(error.IsNone ? FailureKind.DownstreamReset : FailureKind.DownstreamProtocolError);
+        Die(error.IsNone ? GoneAs : FailureKind.DownstreamProtocolError);
     }
 
     public void OnConnectionEnded() => Die(FailureKind.DownstreamClosed);

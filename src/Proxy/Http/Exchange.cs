@@ -55,6 +55,8 @@ internal sealed class Exchange
     public bool IsInternal { get; set; }
     /// <summary>Whether this request's spans are reported; decided once, when its head is there.</summary>
     public bool IsTraced { get; set; }
+    /// <summary>The caller named the operation (x-envoy-decorator-operation), so its answer need not.</summary>
+    public bool IsOperationNamed { get; set; }
     /// <summary>Private to the tracer.</summary>
     public object? Span { get; set; }
 
@@ -150,7 +152,7 @@ internal sealed class Exchange
         StartedAt = Clock.GetTimestamp();
         StartedUtc = Clock.GetUtcNow();
         Source = client.Source;
-        IsInternal = IsTraced = ResponseStarted = RouteIsStale = WantedEndpointIsStrict = false;
+        IsInternal = IsTraced = IsOperationNamed = ResponseStarted = RouteIsStale = WantedEndpointIsStrict = false;
         Span = null;
         OriginalPath = HashCookie = WantedEndpoint = UpstreamFailure = null;
         (Routes, VirtualHost, Route, WeightedCluster, Hash) = (null, null, null, null, null);
@@ -213,6 +215,7 @@ internal sealed class Exchange
         Upstream = stream;
         var connection = stream.Connection;
         (UpstreamLocal, UpstreamRemote, UpstreamPeer) = (connection.Local, connection.Remote, connection.Peer);
+        UpstreamProtocol = connection.Alpn.Length > 0 && connection.Alpn is "h2" or "mesh-h2" ? "HTTP/2" : "HTTP/1.1";
         UpstreamStartedAt = Clock.GetTimestamp();
         if (timeout is { } limit) _tryTimer.Arm(Deadline.After(Clock, limit));
     }

@@ -3,6 +3,7 @@ using Mesh.Http;
 using Mesh.Net;
 using Mesh.Proxy.Config;
 using Mesh.Proxy.Http.Filters;
+using Mesh.Proxy.Observe;
 using Mesh.Proxy.Upstream;
 
 namespace Mesh.Proxy.Http;
@@ -20,6 +21,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         if (RequestEntry.Prepare(exchange) is { } malformed) return await ReplyAsync(exchange, malformed);
 
         Router.TryMatch(exchange);
+        Tracing.Begin(exchange);
         if (await filters.CheckAsync(exchange) is { } refusal) return await ReplyAsync(exchange, refusal);
         if (exchange.RouteIsStale) Router.TryMatch(exchange);
         if (exchange.CutBy is { } cut) return await ReplyAsync(exchange, new(cut, Side.Downstream));
@@ -170,6 +172,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         exchange.StopTimers();
         exchange.EndedAt = exchange.Clock.GetTimestamp();
         filters.OnEnd(exchange);
+        exchange.Worker.Logs.Record(exchange);
         exchange.EndAttempt();
         exchange.Upload.End();
         exchange.Cluster?.EndExchange(exchange);

@@ -16,6 +16,7 @@ internal static class RequestEntry
         ApplyAddresses(exchange);
         CleanInternalHeaders(exchange);
         ApplyClientCertificate(exchange);
+        if (settings.Tracing is not null && exchange.Client.Listener.Direction != TrafficDirection.Outbound) exchange.IsOperationNamed = request.Headers.Remove(KnownHeader.XEnvoyDecoratorOperation);
         if (!request.Headers.Has(KnownHeader.XForwardedProto) || settings.UseRemoteAddress && settings.TrustedHops == 0)
             request.Headers.Set(KnownHeader.XForwardedProto, exchange.Client.IsTls && exchange.Client.Chain?.Tls is not null ? "https"u8 : "http"u8);
         ApplyRequestId(exchange);

@@ -29,6 +29,16 @@ internal static class ResponseExit
         if (settings.Via.Length > 0) headers.Append(KnownHeader.Via, Encoding.Latin1.GetBytes(settings.Via));
         if (settings.AlwaysSetRequestIdInResponse && exchange.Request.Headers.TryGet(KnownHeader.XRequestId, out var id)) headers.Set(KnownHeader.XRequestId, id);
         headers.Remove(KnownHeader.XEnvoyImmediateHealthCheckFail);
+        if (settings.Tracing is not null) Decorate(exchange);
         exchange.Status = exchange.Response.Status;
+    }
+
+    /// <summary>The side that serves tells the name of the operation to a caller who did not name it; the side that calls takes it off again.</summary>
+    private static void Decorate(Exchange exchange)
+    {
+        var headers = exchange.Response.Headers;
+        if (exchange.Client.Listener.Direction == TrafficDirection.Outbound) headers.Remove(KnownHeader.XEnvoyDecoratorOperation);
+        else if (exchange is { IsOperationNamed: false, Route: { DecoratorOperation.Length: > 0, DecoratorPropagate: true } route })
+            headers.Set(KnownHeader.XEnvoyDecoratorOperation, exchange.Worker.Bytes(route.DecoratorOperation));
     }
 }

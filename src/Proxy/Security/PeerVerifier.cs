@@ -117,13 +117,17 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
         return validation.Spki.Contains(Convert.ToBase64String(SHA256.HashData(leaf.PublicKey.ExportSubjectPublicKeyInfo())));
     }
 
+    /// <summary>As RFC 2253 writes it; parts without a value say nothing and are left out.</summary>
+    private static string NameOf(X500DistinguishedName name) =>
+        string.Join(',', name.Name.Split(", ").Where(part => !part.EndsWith("=\"\"", StringComparison.Ordinal) && !part.EndsWith('=')));
+
     private static PeerIdentity Identity(X509Certificate2 leaf, CertificateNames names) => new()
     {
         SpiffeId = names.Uris.FirstOrDefault(uri => uri.StartsWith("spiffe://", StringComparison.Ordinal)) ?? "",
         Uris = names.Uris,
         DnsNames = names.DnsNames,
-        Subject = leaf.SubjectName.Name.Replace(", ", ",", StringComparison.Ordinal),
-        Issuer = leaf.IssuerName.Name.Replace(", ", ",", StringComparison.Ordinal),
+        Subject = NameOf(leaf.SubjectName),
+        Issuer = NameOf(leaf.IssuerName),
         Serial = leaf.SerialNumber.ToLowerInvariant(),
         Sha256 = Convert.ToHexStringLower(SHA256.HashData(leaf.RawDataMemory.Span)),
         Der = leaf.RawDataMemory,

@@ -1,6 +1,7 @@
 using Mesh.Net;
 using Mesh.Proxy.Config;
 using Mesh.Proxy.Downstream;
+using Mesh.Proxy.Observe;
 using Mesh.Proxy.Upstream;
 
 namespace Mesh.Proxy.Tcp;
@@ -8,37 +9,18 @@ namespace Mesh.Proxy.Tcp;
 /// <summary>The L4 spine: the life of one TCP connection, top to bottom: authorize, pick, connect, relay, record.</summary>
 internal sealed class ConnectionRunner(Worker worker, ClientConnection client, Connection downstream, FilterChain chain) : ILiveConnection
 {
+    private readonly TcpRecord _record = new();
     private Connection? _upstream;
 
     public async ValueTask RunAsync()
     {
-        if (!await FiltersAcceptAsync(worker, client, chain)) return;
-        if (chain.Tcp is not { } settings) return;
+        var clock = worker.Loop.Clock;
+        _record.StartedUtc = clock.GetUtcNow() - clock.GetElapsedTime(client.StartedAt);
+        if (await ServeAsync() is { } failure) Fail(failure);
 
-        var name = PickCluster(settings);
-        if (worker.Cluster(name) is not { } cluster)
-        {
-            client.Flags = client.Flags.With(ResponseFlag.NC);
-            return;
-        }
-
-        var (upstream, failure) = await ConnectAsync(cluster, settings);
-        if (upstream is null)
-        {
-            client.Flags = client.Flags.With(failure!.Value.Entry.Flag);
-            return;
-        }
-
-        _upstream = upstream.Io;
-        var progress = new Relay.Progress();
-        var outcome = await Relay.RunAsync(downstream, upstream.Io, settings.IdleTimeout ?? TimeSpan.FromDays(365), progress);
-        upstream.Io.Close();
-        cluster.ConnectionClosed();
-        upstream.Endpoint.ActiveConnections--;
-        upstream.Endpoint.ActiveRequests--;
-        client.BytesReceived += progress.BytesUp;
-        client.BytesSent += progress.BytesDown;
-        if (outcome.Status == IoStatus.Reset && outcome.BrokenByUpstream) client.TerminationDetails = "upstream_reset";
+        _record.EndedAt = clock.GetTimestamp();
+        _record.Flags = client.Flags;
+        if (chain.Tcp is not null) worker.Logs.Record(chain.Tcp.AccessLogs, client, _record, worker);
     }
 
     public void Drain() { }
@@ -50,7 +32,48 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
     }
 
     /// <summary>The network filters before the terminal one.</summary>
+    /// <returns>False: the connection is refused.</returns>
     public static ValueTask<bool> FiltersAcceptAsync(Worker worker, ClientConnection client, FilterChain chain) => new(true);
+
+    private async ValueTask<Failure?> ServeAsync()
+    {
+        if (!await FiltersAcceptAsync(worker, client, chain)) return new(FailureKind.AuthorizationDenied, Side.Local);
+        if (chain.Tcp is not { } settings) return null;
+
+        var name = PickCluster(settings);
+        _record.UpstreamCluster = name;
+        if (worker.Cluster(name) is not { } cluster) return new(FailureKind.ClusterNotFound, Side.Local);
+
+        _record.UpstreamClusterAlias = cluster.Config.AltStatName.Length > 0 ? cluster.Config.AltStatName : name;
+        var (upstream, failure) = await ConnectAsync(cluster, settings);
+        if (upstream is null) return failure;
+
+        await RelayAsync(cluster, upstream, settings);
+        return null;
+    }
+
+    private async ValueTask RelayAsync(ClusterState cluster, UpstreamConnection upstream, TcpProxySettings settings)
+    {
+        _upstream = upstream.Io;
+        _record.UpstreamConnectedAt = worker.Loop.Clock.GetTimestamp();
+        (_record.UpstreamLocal, _record.UpstreamRemote, _record.UpstreamPeer) = (upstream.Local, upstream.Remote, upstream.Peer);
+        var progress = new Relay.Progress();
+        var outcome = await Relay.RunAsync(downstream, upstream.Io, settings.IdleTimeout ?? TimeSpan.FromDays(365), progress);
+        upstream.Io.Close();
+        Leave(cluster, upstream.Endpoint);
+        (_record.BytesReceived, _record.BytesSent) = (progress.BytesUp, progress.BytesDown);
+        (client.BytesReceived, client.BytesSent) = (progress.BytesUp, progress.BytesDown);
+        cluster.BytesSent += progress.BytesUp;
+        cluster.BytesReceived += progress.BytesDown;
+        if (outcome.Status == IoStatus.TimedOut) client.TerminationDetails = "idle_timeout";
+    }
+
+    private void Fail(in Failure failure)
+    {
+        client.Flags = client.Flags.With(failure.Entry.Flag);
+        if (failure.TransportReason is not null) _record.UpstreamFailure = Failures.Unspaced(failure.TransportReason);
+        if (failure.Kind == FailureKind.AuthorizationDenied) client.TerminationDetails = failure.Entry.Details;
+    }
 
     private string PickCluster(TcpProxySettings settings)
     {
@@ -71,11 +94,14 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
     private async ValueTask<(UpstreamConnection? Connection, Failure? Failure)> ConnectAsync(ClusterState cluster, TcpProxySettings settings)
     {
         Failure? failure = null;
-        for (var attempt = 0u; attempt < Math.Max(1, settings.ConnectAttemptsMax); attempt++)
+        var attempts = (int)Math.Clamp(settings.ConnectAttemptsMax, 1, 64);
+        while (_record.ConnectAttempts < attempts)
         {
+            _record.ConnectAttempts++;
             if (!cluster.TryPick(client, out var endpoint)) return (null, new(FailureKind.NoHealthyUpstream, Side.Upstream));
             if (!cluster.MayConnect) return (null, new(FailureKind.Overflow, Side.Upstream));
 
+            _record.UpstreamEndpoint = endpoint.Endpoint;
             cluster.ConnectionOpened();
             endpoint.ActiveConnections++;
             endpoint.ActiveRequests++;
@@ -83,10 +109,16 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
             (var upstream, failure) = await Connector.ConnectAsync(endpoint, tls, [], tls?.Sni ?? "", Deadline.Never);
             if (upstream is not null) return (upstream, null);
 
-            cluster.ConnectionClosed();
-            endpoint.ActiveConnections--;
-            endpoint.ActiveRequests--;
+            Leave(cluster, endpoint);
         }
+        if (attempts > 1) client.Flags = client.Flags.With(failure!.Value.Entry.Flag).With(ResponseFlag.URX);
         return (null, failure);
+    }
+
+    private static void Leave(ClusterState cluster, EndpointState endpoint)
+    {
+        endpoint.ActiveConnections--;
+        endpoint.ActiveRequests--;
+        cluster.ConnectionClosed();
     }
 }

@@ -17,10 +17,11 @@ internal sealed class Worker
     private byte[] _lastBytes = [];
     private long _streamIds, _connectionIds, _dateSecond = -1;
 
-    public Worker(int index, Loop loop, TlsProvider tls, ProxyNode node, ILogger log)
+    public Worker(int index, Loop loop, TlsProvider tls, ProxyNode node, LogFiles files, ILogger log)
     {
         (Index, Loop, Node, Log) = (index, loop, node, log);
         Secure = new(tls, loop.Clock);
+        Logs = new(loop, files);
     }
 
     public int Index { get; }
@@ -28,6 +29,7 @@ internal sealed class Worker
     public ProxyNode Node { get; }
     public ILogger Log { get; }
     public Counters Counters { get; } = new();
+    public LogBuffers Logs { get; }
     /// <summary>TLS contexts made ready.</summary>
     public TlsContexts Secure { get; }
     public Snapshot Snapshot { get; private set; } = Snapshot.Empty;

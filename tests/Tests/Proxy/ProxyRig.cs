@@ -20,7 +20,7 @@ internal sealed class ProxyRig : IDisposable
     {
         Network = new(seed, conditions ?? SimConditions.Calm);
         Loop = Network.CreateLoop();
-        Worker = new(0, Loop, new NoTls(), new() { Id = "sidecar~10.0.0.1~test.default~default.svc.cluster.local", Cluster = "test.default" }, NullLogger.Instance);
+        Worker = new(0, Loop, new NoTls(), new() { Id = "sidecar~10.0.0.1~test.default~default.svc.cluster.local", Cluster = "test.default" }, new(), NullLogger.Instance);
         Listeners = new(Worker, new(1000));
     }
 
