@@ -8,7 +8,7 @@ internal sealed class FilterList(params HttpFilter[] filters)
     public static readonly FilterList None = new();
 
     /// <summary>The filters of a chain made ready on one loop.</summary>
-    public static FilterList For(Config.HttpConnectionSettings settings, Upstream.Worker worker) => None;
+    public static FilterList For(Config.HttpConnectionSettings settings, Upstream.Worker worker) => new(FilterFactory.Create(settings, worker));
 
     /// <summary>Asks one after the other, until one of them answers.</summary>
     public ValueTask<Failure?> CheckAsync(Exchange exchange)

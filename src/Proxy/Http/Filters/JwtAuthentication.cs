@@ -1,0 +1,249 @@
+using System.Buffers.Text;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using Mesh.Http;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Security;
+
+namespace Mesh.Proxy.Http.Filters;
+
+/// <summary>Verifies the tokens a request brings, refuses bad ones, and leaves what good ones claim for the rules behind it.</summary>
+internal sealed class JwtAuthentication : HttpFilter
+{
+    public const string MetadataName = "envoy.filters.http.jwt_authn";
+    private const int RealmBytesMax = 256;
+
+    private readonly JwtFilter settings;
+    private readonly Dictionary<string, ProviderEntry> providers;
+    private readonly (RouteMatch Match, JwtRequirement? Requirement)[] rules;
+
+    public JwtAuthentication(JwtFilter settings, TimeProvider time)
+    {
+        this.settings = settings;
+        var keys = settings.Jwt.Cell.Get(settings.Jwt, static jwt => jwt.Providers.ToDictionary(
+            pair => pair.Key, pair => pair.Value.Keys is { } set ? JsonWebKeys.Parse(set.Json) : null, StringComparer.Ordinal));
+        providers = settings.Jwt.Providers.ToDictionary(pair => pair.Key, pair => new ProviderEntry(pair.Value, new(pair.Value, keys[pair.Key], time)), StringComparer.Ordinal);
+        rules = [.. settings.Jwt.Rules.Select(rule => (new RouteMatch(rule.Match), rule.Requirement))];
+    }
+
+    public override ValueTask<Failure?> OnRequestAsync(Exchange exchange)
+    {
+        if (RequirementFor(exchange) is not { } requirement) return default;
+        if (settings.Jwt.BypassCorsPreflight && IsPreflight(exchange.Request)) return default;
+
+        // What only a verified token may say is taken off first.
+        foreach (var provider in providers.Values) provider.Sanitize(exchange.Request.Headers);
+        var status = Check(exchange, requirement);
+        return status == JwtStatus.Ok ? default : new(Refuse(exchange, status));
+    }
+
+    private JwtRequirement? RequirementFor(Exchange exchange)
+    {
+        switch (exchange.OverrideFor(settings.Name))
+        {
+            case FilterOverride.Off or FilterOverride.Jwt { Disabled: true }: return null;
+            case FilterOverride.Jwt { RequirementName.Length: > 0 } named: return settings.Jwt.Requirements.GetValueOrDefault(named.RequirementName);
+        }
+        foreach (var (match, requirement) in rules)
+            if (match.IsMatch(exchange)) return requirement;
+        return null;
+    }
+
+    private static bool IsPreflight(RequestHead request) =>
+        request.Method == Method.Options && request.Headers.Get(KnownHeader.Origin).Length > 0 && request.Headers.Get(KnownHeader.AccessControlRequestMethod).Length > 0;
+
+    private JwtStatus Check(Exchange exchange, JwtRequirement requirement)
+    {
+        switch (requirement)
+        {
+            case JwtRequirement.Provider one: return providers[one.Name].Check(exchange, one.Audiences);
+            case JwtRequirement.AnyOf any: return CheckAny(exchange, any.Inner);
+            case JwtRequirement.AllOf all:
+                foreach (var inner in all.Inner)
+                    if (Check(exchange, inner) is not JwtStatus.Ok and var broken) return broken;
+                return JwtStatus.Ok;
+            case JwtRequirement.AllowMissing: return CheckEvery(exchange, allowFailed: false);
+            default: return CheckEvery(exchange, allowFailed: true);
+        }
+    }
+
+    // One good token is enough. Otherwise the most telling failure counts: a bad token before an unknown one, that before none.
+    private JwtStatus CheckAny(Exchange exchange, ImmutableArray<JwtRequirement> inner)
+    {
+        var (allowsMissing, allowsFailed, worst, asked) = (false, false, JwtStatus.Missing, 0);
+        foreach (var requirement in inner)
+        {
+            if (requirement is JwtRequirement.AllowMissing) allowsMissing = true;
+            else if (requirement is JwtRequirement.AllowMissingOrFailed) allowsFailed = true;
+            else
+            {
+                asked++;
+                var status = Check(exchange, requirement);
+                if (status == JwtStatus.Ok) return JwtStatus.Ok;
+                if (status is not (JwtStatus.Missing or JwtStatus.UnknownIssuer) || worst == JwtStatus.Missing) worst = status;
+            }
+        }
+        if (asked == 0) return CheckEvery(exchange, allowsFailed);
+        return allowsFailed || allowsMissing && worst == JwtStatus.Missing ? JwtStatus.Ok : worst;
+    }
+
+    private JwtStatus CheckEvery(Exchange exchange, bool allowFailed)
+    {
+        foreach (var provider in providers.Values)
+        {
+            var status = provider.Check(exchange, []);
+            if (!allowFailed && status is not (JwtStatus.Ok or JwtStatus.Missing)) return status;
+        }
+        return JwtStatus.Ok;
+    }
+
+    private Failure Refuse(Exchange exchange, JwtStatus status)
+    {
+        var text = JwtStatusText.Of(status);
+        var request = exchange.Request;
+        var path = request.Path.Length > RealmBytesMax ? request.Path[..RealmBytesMax] : request.Path;
+        var scheme = request.Headers.Get(KnownHeader.XForwardedProto).SequenceEqual("https"u8) ? "https" : "http";
+        var realm = $"Bearer realm=\"{scheme}://{Encoding.Latin1.GetString(request.Authority)}{Encoding.Latin1.GetString(path)}\"{(status == JwtStatus.Missing ? "" : ", error=\"invalid_token\"")}";
+        return new(FailureKind.JwtDenied, Side.Local)
+        {
+            Answer = new(status == JwtStatus.AudienceNotAllowed ? 403 : 401, Failures.Unspaced($"jwt_authn_access_denied{{{text}}}"))
+            {
+                Body = settings.Jwt.StripFailureResponse ? default : Encoding.ASCII.GetBytes(text),
+                Headers = settings.Jwt.StripFailureResponse ? [] : [new("www-authenticate", realm)],
+            },
+        };
+    }
+
+    /// <summary>A provider with its names looked up.</summary>
+    private sealed class ProviderEntry
+    {
+        private static readonly ImmutableArray<JwtHeaderSource> DefaultHeaders = [new("authorization", "Bearer ")];
+        private static readonly ImmutableArray<string> DefaultParameters = ["access_token"];
+
+        private readonly JwtProvider provider;
+        private readonly JwtVerifier verifier;
+        private readonly (HeaderName Name, byte[] Prefix)[] headers;
+        private readonly ImmutableArray<string> parameters;
+        private readonly HeaderName? payloadHeader;
+        private readonly (HeaderName Name, string[] Path)[] claimHeaders;
+
+        public ProviderEntry(JwtProvider provider, JwtVerifier verifier)
+        {
+            (this.provider, this.verifier) = (provider, verifier);
+            var isDefault = provider.FromHeaders.IsEmpty && provider.FromParameters.IsEmpty && provider.FromCookies.IsEmpty;
+            headers = [.. (isDefault ? DefaultHeaders : provider.FromHeaders).Select(source => (Name(source.Name), Encoding.Latin1.GetBytes(source.Prefix)))];
+            parameters = isDefault ? DefaultParameters : provider.FromParameters;
+            payloadHeader = provider.ForwardPayloadHeader.Length > 0 ? Name(provider.ForwardPayloadHeader) : null;
+            claimHeaders = [.. provider.ClaimHeaders.Select(claim => (Name(claim.Header), claim.Claim.Split('.')))];
+        }
+
+        public void Sanitize(Headers fields)
+        {
+            if (payloadHeader is not null) fields.Remove(payloadHeader);
+            foreach (var (name, _) in claimHeaders) fields.Remove(name);
+        }
+
+        /// <summary>All tokens found must be good: one that was let by beside a good one might be the one the application reads.</summary>
+        public JwtStatus Check(Exchange exchange, ImmutableArray<string> audiences)
+        {
+            var request = exchange.Request;
+            var found = false;
+            foreach (var (name, prefix) in headers)
+            {
+                foreach (var value in request.Headers.Values(name))
+                {
+                    var at = prefix.Length == 0 ? 0 : value.IndexOf(prefix);
+                    if (at < 0) continue;
+
+                    found = true;
+                    if (Verify(exchange, value[(at + prefix.Length)..], audiences) is not JwtStatus.Ok and var bad) return bad;
+                }
+            }
+            foreach (var parameter in parameters)
+            {
+                if (!QueryString.TryFind(request.Query, parameter, out var value)) continue;
+
+                found = true;
+                if (Verify(exchange, value, audiences) is not JwtStatus.Ok and var bad) return bad;
+            }
+            foreach (var cookie in provider.FromCookies)
+            {
+                if (!HashPolicies.TryFindCookie(request.Headers, cookie, out var value)) continue;
+
+                found = true;
+                if (Verify(exchange, value, audiences) is not JwtStatus.Ok and var bad) return bad;
+            }
+            if (!found) return JwtStatus.Missing;
+            if (!provider.Forward) RemoveTokens(request);
+            return JwtStatus.Ok;
+        }
+
+        private JwtStatus Verify(Exchange exchange, ReadOnlySpan<byte> text, ImmutableArray<string> audiences)
+        {
+            // Setting headers may move the bytes that the text lies in.
+            var status = verifier.Verify(text, audiences, out var token);
+            if (status == JwtStatus.Ok) Publish(exchange, token);
+            return status;
+        }
+
+        private void Publish(Exchange exchange, JsonWebToken token)
+        {
+            var fields = exchange.Request.Headers;
+            if (payloadHeader is not null) fields.Set(payloadHeader, provider.PadForwardPayload ? Padded(token.PayloadText) : token.PayloadText);
+            foreach (var (name, path) in claimHeaders)
+                if (ClaimText(token.Claims, path) is { } text) fields.Set(name, text);
+            if (provider.PayloadInMetadata.Length > 0) exchange.SetMetadata(MetadataName, provider.PayloadInMetadata, Normalized(token.Claims));
+            if (provider.HeaderInMetadata.Length > 0) exchange.SetMetadata(MetadataName, provider.HeaderInMetadata, token.Header);
+            if (provider.ClearRouteCache) exchange.RouteIsStale = true;
+        }
+
+        // "scope": "a b" is the list of a and b to the rules, as OAuth has it.
+        private MetadataValue Normalized(MetadataValue claims)
+        {
+            foreach (var name in provider.SpaceDelimitedClaims)
+                if (claims[name] is { Text: { } text })
+                    claims = claims with { Fields = claims.Fields!.SetItem(name, new() { Items = [.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => new MetadataValue { Text = word })] }) };
+            return claims;
+        }
+
+        private void RemoveTokens(RequestHead request)
+        {
+            foreach (var (name, _) in headers) request.Headers.Remove(name);
+            foreach (var parameter in parameters)
+                if (QueryString.TryFind(request.Query, parameter, out _)) RemoveParameter(request, parameter);
+        }
+
+        private static void RemoveParameter(RequestHead request, string name)
+        {
+            var kept = Encoding.Latin1.GetString(request.Query)[1..].Split('&').Where(part => part != name && !part.StartsWith(name + "=", StringComparison.Ordinal));
+            var query = string.Join('&', kept);
+            request.SetPath(Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(request.PathOnly) + (query.Length > 0 ? "?" + query : "")));
+        }
+
+        private static byte[]? ClaimText(MetadataValue claims, string[] path)
+        {
+            MetadataValue? value = claims;
+            foreach (var part in path) value = value?[part];
+            return value switch
+            {
+                { Text: { } text } => Encoding.UTF8.GetBytes(text),
+                { Number: { } number } => Encoding.ASCII.GetBytes(number.ToString(number == Math.Floor(number) ? "F0" : "R", CultureInfo.InvariantCulture)),
+                { Flag: { } flag } => flag ? "true"u8.ToArray() : "false"u8.ToArray(),
+                { Items: not null } or { Fields: not null } => Encoding.ASCII.GetBytes(Base64Url.EncodeToString(Json(value))),
+                _ => null,
+            };
+        }
+
+        private static byte[] Json(MetadataValue value)
+        {
+            var line = new Observe.ByteLine(new byte[JsonWebToken.TokenBytesMax]);
+            Observe.JsonLine.TryWritePlain(ref line, value);
+            return line.Written.ToArray();
+        }
+
+        private static byte[] Padded(byte[] text) => [.. text, .. "=="u8[..((4 - text.Length % 4) % 4)]];
+
+        private static HeaderName Name(string text) => HeaderName.TryParse(text) ?? throw new ConfigRefusedException("jwt_authn", $"'{text}' is no header name");
+    }
+}

@@ -1,0 +1,196 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+using Mesh.Proxy.Config;
+
+namespace Mesh.Proxy.Security;
+
+/// <summary>How the examination of a token ended. The words are part of what callers see.</summary>
+internal enum JwtStatus
+{
+    Ok, Missing, NotYetValid, Expired, BadFormat, BadHeaderEncoding, BadHeaderJson, BadAlgorithm, UnsupportedAlgorithm, BadKeyId,
+    BadPayloadEncoding, BadPayloadJson, BadIssuer, BadSubject, BadIssuedAt, BadNotBefore, BadExpiry, BadAudience, BadSignatureEncoding,
+    UnknownIssuer, AudienceNotAllowed, VerificationFails, NoFittingKey, KeysNotFetched, NoExpiry, LivesTooLong,
+}
+
+internal static class JwtStatusText
+{
+    public static string Of(JwtStatus status) => status switch
+    {
+        JwtStatus.Ok => "OK",
+        JwtStatus.Missing => "Jwt is missing",
+        JwtStatus.NotYetValid => "Jwt not yet valid",
+        JwtStatus.Expired => "Jwt is expired",
+        JwtStatus.BadFormat => "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
+        JwtStatus.BadHeaderEncoding => "Jwt header is an invalid Base64url encoded",
+        JwtStatus.BadHeaderJson => "Jwt header is an invalid JSON",
+        JwtStatus.BadAlgorithm => "Jwt header [alg] field is required and must be a string",
+        JwtStatus.UnsupportedAlgorithm => "Jwt header [alg] is not supported",
+        JwtStatus.BadKeyId => "Jwt header [kid] field must be a string",
+        JwtStatus.BadPayloadEncoding => "Jwt payload is an invalid Base64url encoded",
+        JwtStatus.BadPayloadJson => "Jwt payload is an invalid JSON",
+        JwtStatus.BadIssuer => "Jwt payload [iss] field must be a string",
+        JwtStatus.BadSubject => "Jwt payload [sub] field must be a string",
+        JwtStatus.BadIssuedAt => "Jwt payload [iat] field must be an integer",
+        JwtStatus.BadNotBefore => "Jwt payload [nbf] field must be an integer",
+        JwtStatus.BadExpiry => "Jwt payload [exp] field must be an integer",
+        JwtStatus.BadAudience => "Jwt payload [aud] field must be a string or string list",
+        JwtStatus.BadSignatureEncoding => "Jwt signature is an invalid Base64url encoded",
+        JwtStatus.UnknownIssuer => "Jwt issuer is not configured",
+        JwtStatus.AudienceNotAllowed => "Audiences in Jwt are not allowed",
+        JwtStatus.VerificationFails => "Jwt verification fails",
+        JwtStatus.NoFittingKey => "Jwks doesn't have key to match kid or alg from Jwt",
+        JwtStatus.KeysNotFetched => "Jwks remote fetch is failed",
+        JwtStatus.NoExpiry => "Jwt has no expiration",
+        JwtStatus.LivesTooLong => "Jwt lifetime exceeds the allowed maximum",
+        _ => throw new ArgumentOutOfRangeException(nameof(status)),
+    };
+}
+
+/// <summary>A token taken apart. Nothing in it is believed until a key has verified <see cref="Signed"/>.</summary>
+internal sealed class JsonWebToken
+{
+    public const int TokenBytesMax = 32 * 1024;
+    private const int DepthMax = 32;
+
+    private static readonly string[] Algorithms =
+        ["ES256", "ES384", "ES512", "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"];
+
+    private JsonWebToken() { }
+
+    public string Algorithm { get; private init; } = "";
+    public string KeyId { get; private init; } = "";
+    public string Issuer { get; private init; } = "";
+    public ImmutableArray<string> Audiences { get; private init; } = [];
+    /// <summary>Seconds since 1970; zero when the token does not say.</summary>
+    public long IssuedAt { get; private init; }
+    public long NotBefore { get; private init; }
+    public long ExpiresAt { get; private init; }
+    public MetadataValue Header { get; private init; } = MetadataValue.Null;
+    public MetadataValue Claims { get; private init; } = MetadataValue.Null;
+    /// <summary>Header and payload as they came: what the signature is over.</summary>
+    public byte[] Signed { get; private init; } = [];
+    public byte[] Signature { get; private init; } = [];
+    /// <summary>The payload as it came, in base64url.</summary>
+    public byte[] PayloadText { get; private init; } = [];
+
+    public static JwtStatus TryParse(ReadOnlySpan<byte> text, out JsonWebToken token)
+    {
+        token = null!;
+        var first = text.IndexOf((byte)'.');
+        var second = first < 0 ? -1 : text[(first + 1)..].IndexOf((byte)'.');
+        if (text.Length > TokenBytesMax || second < 0 || text[(first + second + 2)..].Contains((byte)'.')) return JwtStatus.BadFormat;
+
+        var payloadText = text.Slice(first + 1, second);
+        var signatureText = text[(first + second + 2)..];
+        if (!TryDecode(text[..first], out var headerBytes)) return JwtStatus.BadHeaderEncoding;
+        if (TryJson(headerBytes) is not { } header) return JwtStatus.BadHeaderJson;
+        if (header["alg"] is not { Text: { } algorithm }) return JwtStatus.BadAlgorithm;
+        if (!Algorithms.Contains(algorithm)) return JwtStatus.UnsupportedAlgorithm;
+        if (header["kid"] is { Text: null }) return JwtStatus.BadKeyId;
+
+        if (!TryDecode(payloadText, out var payloadBytes)) return JwtStatus.BadPayloadEncoding;
+        if (TryJson(payloadBytes) is not { } claims) return JwtStatus.BadPayloadJson;
+        if (claims["iss"] is { Text: null }) return JwtStatus.BadIssuer;
+        if (claims["sub"] is { Text: null }) return JwtStatus.BadSubject;
+        if (!TryTime(claims, "iat", out var issued)) return JwtStatus.BadIssuedAt;
+        if (!TryTime(claims, "nbf", out var notBefore)) return JwtStatus.BadNotBefore;
+        if (!TryTime(claims, "exp", out var expires)) return JwtStatus.BadExpiry;
+        if (!TryAudiences(claims["aud"], out var audiences)) return JwtStatus.BadAudience;
+        if (!TryDecode(signatureText, out var signature)) return JwtStatus.BadSignatureEncoding;
+
+        token = new()
+        {
+            Algorithm = algorithm,
+            KeyId = header["kid"]?.Text ?? "",
+            Issuer = claims["iss"]?.Text ?? "",
+            Audiences = audiences,
+            IssuedAt = issued,
+            NotBefore = notBefore,
+            ExpiresAt = expires,
+            Header = header,
+            Claims = claims,
+            Signed = text[..(first + second + 1)].ToArray(),
+            Signature = signature,
+            PayloadText = payloadText.ToArray(),
+        };
+        return JwtStatus.Ok;
+    }
+
+    /// <summary>Base64 in its URL alphabet, with or without padding. White space is passed over, as Envoy's decoder does: words behind a token become part of its signature and break it.</summary>
+    public static bool TryDecode(ReadOnlySpan<byte> text, out byte[] bytes)
+    {
+        bytes = [];
+        Span<byte> clean = text.Length <= 1024 ? stackalloc byte[text.Length] : new byte[text.Length];
+        var length = 0;
+        foreach (var b in text)
+        {
+            if (b is (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n') continue;
+            if (b is (byte)'+' or (byte)'/') return false;
+            clean[length++] = b;
+        }
+        var padding = 0;
+        while (length > 0 && clean[length - 1] == '=' && padding < 2)
+        {
+            length--;
+            padding++;
+        }
+        var room = new byte[Base64Url.GetMaxDecodedLength(length)];
+        if (Base64Url.DecodeFromUtf8(clean[..length], room, out _, out var written) != OperationStatus.Done) return false;
+        bytes = written == room.Length ? room : room[..written];
+        return true;
+    }
+
+    private static MetadataValue? TryJson(byte[] bytes)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(bytes, new() { MaxDepth = DepthMax });
+            return document.RootElement.ValueKind == JsonValueKind.Object ? Value(document.RootElement) : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static MetadataValue Value(JsonElement element)
+    {
+        switch (element.ValueKind)
+        {
+            case JsonValueKind.String: return new() { Text = element.GetString() };
+            case JsonValueKind.Number: return new() { Number = element.GetDouble() };
+            case JsonValueKind.True or JsonValueKind.False: return new() { Flag = element.GetBoolean() };
+            case JsonValueKind.Array: return new() { Items = [.. element.EnumerateArray().Select(Value)] };
+            case JsonValueKind.Object:
+                var fields = ImmutableDictionary.CreateBuilder<string, MetadataValue>(StringComparer.Ordinal);
+                // Of a name given twice the last counts, as in most libraries; what matters is that all readers here read alike.
+                foreach (var property in element.EnumerateObject()) fields[property.Name] = Value(property.Value);
+                return new() { Fields = fields.ToImmutable() };
+            default: return MetadataValue.Null;
+        }
+    }
+
+    private static bool TryTime(MetadataValue claims, string name, out long seconds)
+    {
+        seconds = 0;
+        if (claims[name] is not { } value) return true;
+        if (value.Number is not { } number || number < 0 || number > 1e15) return false;
+        seconds = (long)number;
+        return true;
+    }
+
+    private static bool TryAudiences(MetadataValue? value, out ImmutableArray<string> audiences)
+    {
+        audiences = [];
+        switch (value)
+        {
+            case null: return true;
+            case { Text: { } one }: audiences = [one]; return true;
+            case { Items: { } items } when items.All(item => item.Text is not null): audiences = [.. items.Select(item => item.Text!)]; return true;
+            default: return false;
+        }
+    }
+}
