@@ -26,6 +26,9 @@ internal sealed class Invocation(Command command, string path, Terminal terminal
         return given.TryGetValue(flag, out var values) ? values[^1] : known.Default;
     }
 
+    /// <summary>Every value given, commas and all.</summary>
+    public IReadOnlyList<string> All(string flag) => given.TryGetValue(Known(flag).Name, out var values) ? values : [];
+
     public bool Is(string flag) => CommandLine.Truth(Text(flag)) ?? false;
     public int Number(string flag) => int.Parse(Text(flag), CultureInfo.InvariantCulture);
     public TimeSpan Duration(string flag) => GoDuration.TryParse(Text(flag), out var nanoseconds, out _) ? TimeSpan.FromTicks(nanoseconds / 100) : TimeSpan.Zero;

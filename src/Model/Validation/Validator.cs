@@ -86,12 +86,23 @@ public static class Validator
             if (!TopLevelFields.Contains(name)) report.Error($"unknown field \"{name}\"", value);
         if (report.Errors.Count > 0 && unknownFieldsAreErrors) return new(kind, named, false, report.Verdict);
 
-        if (kind.Group.EndsWith(".istio.io", StringComparison.Ordinal) && Rules.TryGetValue(kind.Kind, out var rules))
-        {
-            if (MetadataProblem(named, spec) is { } problem) report.Error(problem, named.Node);
-            else rules(named, spec, report);
-        }
+        CheckSpec(named, spec, report);
         return new(kind, named, false, report.Verdict);
+    }
+
+    /// <summary>The semantic rules alone, for a spec that was read already.</summary>
+    public static Verdict CheckSpec(Resource resource, Message spec)
+    {
+        var report = new Report(resource.Spec ?? resource.Node);
+        CheckSpec(resource, spec, report);
+        return report.Verdict;
+    }
+
+    private static void CheckSpec(Resource resource, Message spec, Report report)
+    {
+        if (resource.Group.StartsWith("gateway.networking.", StringComparison.Ordinal) || !Rules.TryGetValue(resource.Kind, out var rules)) return;
+        if (MetadataProblem(resource, spec) is { } problem) report.Error(problem, resource.Node);
+        else rules(resource, spec, report);
     }
 
     private static ResourceKind? KindOf(MapNode map)

@@ -6,6 +6,9 @@ namespace Mesh.Model.Yaml;
 /// <summary>A file that is not YAML at all, or breaks a bound.</summary>
 public sealed record YamlError(Origin Origin, string Message);
 
+/// <summary>One document of a file: its first line, and what it holds or why it cannot be read. Both null when it is empty.</summary>
+public sealed record YamlDocument(int Line, Node? Root, YamlError? Error);
+
 /// <summary>Text to positioned nodes, several documents a file. JSON is read by the same code: it is a subset.</summary>
 public static class YamlReader
 {
@@ -24,12 +27,69 @@ public static class YamlReader
         }
         catch (YamlException e)
         {
-            error = new(new(file, (int)e.Start.Line), e.InnerException?.Message ?? e.Message);
+            error = new(new(file, (int)e.Start.Line), Words(e));
         }
         return documents;
     }
 
-    private sealed class Reading(IParser parser, string file)
+    /// <summary>
+    /// Reads each document of a file by itself, as Kubernetes' tools do (a line of three dashes parts them): a broken one is reported alone.
+    /// </summary>
+    public static IReadOnlyList<YamlDocument> ReadEach(string text, string file)
+    {
+        var documents = new List<YamlDocument>();
+        foreach (var (chunk, line) in Chunks(text))
+        {
+            var nodes = new List<Node>();
+            YamlError? error = null;
+            try
+            {
+                new Reading(new Parser(new StringReader(chunk)), file, line - 1).Documents(nodes);
+            }
+            catch (YamlException e)
+            {
+                error = new(new(file, (int)e.Start.Line + line - 1), Words(e));
+            }
+            documents.Add(new(line, error is null ? nodes.FirstOrDefault() : null, error));
+        }
+        return documents;
+    }
+
+    /// <summary>The text between separators with the number of its first line that says something.</summary>
+    private static IEnumerable<(string Text, int Line)> Chunks(string text)
+    {
+        var (start, line, first, at) = (0, 0, 0, 0);
+        while (at < text.Length)
+        {
+            var end = text.IndexOf('\n', at);
+            if (end < 0) end = text.Length;
+            var content = text.AsSpan(at, end - at).TrimEnd();
+            line++;
+            if (content is "---")
+            {
+                if (first > 0) yield return (text[start..at], first);
+                (start, first) = (Math.Min(end + 1, text.Length), 0);
+            }
+            else if (!content.IsEmpty && first == 0)
+            {
+                (start, first) = (at, line);
+            }
+            at = end + 1;
+        }
+        if (first > 0) yield return (text[start..], first);
+    }
+
+    /// <summary>The commonest faults in the words that users of kubectl know.</summary>
+    private static string Words(YamlException e)
+    {
+        var said = e.InnerException?.Message ?? e.Message;
+        return said.StartsWith("While scanning a plain scalar value, found invalid mapping", StringComparison.Ordinal)
+            || said.StartsWith("Mapping values are not allowed", StringComparison.OrdinalIgnoreCase) ? "mapping values are not allowed in this context"
+            : said.Contains("tab", StringComparison.OrdinalIgnoreCase) && said.Contains("indent", StringComparison.OrdinalIgnoreCase) ? "found character that cannot start any token (a tab?)"
+            : said.TrimEnd('.');
+    }
+
+    private sealed class Reading(IParser parser, string file, int lineOffset = 0)
     {
         private readonly Dictionary<AnchorName, List<ParsingEvent>> anchors = [];
         private int nodes;
@@ -62,7 +122,7 @@ public static class YamlReader
             if (from.Current is NodeEvent { Anchor.IsEmpty: false } anchored && from is not Replay)
                 return Anchored(anchored.Anchor, path, depth);
 
-            var origin = new Origin(file, (int)start.Line);
+            var origin = new Origin(file, (int)start.Line + lineOffset);
             if (from.TryConsume<Scalar>(out var scalar))
                 return new ScalarNode(origin, path, scalar.Value, scalar.Style is not (ScalarStyle.Plain or ScalarStyle.Any));
             if (from.TryConsume<SequenceStart>(out _))
