@@ -18,6 +18,9 @@ internal static class Names
     /// <summary>The SNI of mesh mTLS, and the cluster name behind an AUTO_PASSTHROUGH gateway.</summary>
     public static string Sni(int port, string subset, string host) => $"outbound_.{port}_.{subset}_.{host}";
 
+    /// <summary>The name in statistics, which <c>%UPSTREAM_CLUSTER%</c> shows too: the semicolon ends it for those who cut names out of longer ones.</summary>
+    public static string Stat(string cluster) => $"{cluster};";
+
     public static string HostAndPort(string host, int port) => $"{host}:{port}";
 
     public static string Listener(string address, int port) => $"{address}_{port}";

@@ -74,12 +74,15 @@ public sealed class Registry
         return null;
     }
 
-    /// <summary>The VirtualServices that a namespace may use: its own, then those exported to it, oldest first in each.</summary>
+    /// <summary>The VirtualServices that a namespace may use: its private ones, those exported to it by name, then those of all, oldest first in each.</summary>
     public ImmutableArray<VirtualService> VirtualServicesVisibleIn(string ns) => visible.GetOrAdd(ns, name =>
     [
-        .. VirtualServices.Where(vs => vs.Namespace == name && Reaches(vs, name)),
-        .. VirtualServices.Where(vs => vs.Namespace != name && Reaches(vs, name)),
+        .. VirtualServices.Where(vs => vs.Namespace == name && Reaches(vs, name) && !IsPublic(vs)),
+        .. VirtualServices.Where(vs => vs.Namespace != name && Reaches(vs, name) && !IsPublic(vs)),
+        .. VirtualServices.Where(IsPublic),
     ]);
+
+    private bool IsPublic(VirtualService vs) => (vs.ExportTo.IsEmpty ? Mesh.VirtualServiceExportTo : vs.ExportTo).Contains("*");
 
     private bool Reaches(VirtualService vs, string ns) =>
         Exports.Reach(vs.ExportTo.IsEmpty ? Mesh.VirtualServiceExportTo : vs.ExportTo, vs.Namespace, ns);

@@ -16,6 +16,9 @@ public sealed class World
     public required IReadOnlyDictionary<(string Namespace, string Name), KubeSecret> Secrets { get; init; }
     public required IReadOnlyDictionary<(string Namespace, string Name), KubeConfigMap> ConfigMaps { get; init; }
 
+    /// <summary>Gateway API and Ingress in the mesh's own terms, and their statuses.</summary>
+    public required ApiTranslation GatewayApi { get; init; }
+
     /// <summary>Key sets of token issuers by their URI, as somebody with a network fetched them.</summary>
     public required IReadOnlyDictionary<string, string> FetchedKeys { get; init; }
 

@@ -18,6 +18,7 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
     private MeshConfig mesh = mesh ?? MeshConfig.Default;
     private bool meshChanged = true;
     private World? last;
+    private ApiTranslation api = ApiTranslation.Empty;
     private ImmutableDictionary<string, string> fetchedKeys = ImmutableDictionary<string, string>.Empty;
 
     public MeshConfig Mesh
@@ -91,6 +92,7 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
             ConfigMaps = Part<KubeConfigMap, IReadOnlyDictionary<(string, string), KubeConfigMap>>(
                 last?.ConfigMaps, all => all.ToDictionary(map => (map.Namespace, map.Name))),
             FetchedKeys = fetchedKeys,
+            GatewayApi = api,
             Resources = [.. resources.Values],
         };
         dirtyKinds.Clear();
@@ -128,8 +130,27 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
                     : ServiceConversion.FromEntry((ServiceEntry)source, mesh);
             hosts.AddRange(made);
         }
-        return new(mesh, hosts.ToImmutable(), ResolveRoutes(), Sorted<DestinationRule>(), Sorted<Sidecar>(), Sorted<Gateway>());
+        var allHosts = hosts.ToImmutable();
+        api = BuildApi(allHosts);
+        return new(
+            mesh, allHosts, Merged(ResolveRoutes(), api.VirtualServices), Merged(Sorted<DestinationRule>(), api.Rules), Sorted<Sidecar>(),
+            Merged(Sorted<Gateway>(), api.Gateways));
     }
+
+    private ApiTranslation BuildApi(ImmutableArray<MeshService> made)
+    {
+        if (Sorted<ApiGateway>().IsEmpty && Sorted<ApiRoute>().IsEmpty && Sorted<KubeIngress>().IsEmpty && Sorted<BackendTlsPolicy>().IsEmpty) return ApiTranslation.Empty;
+        return ApiConversion.Build(new(
+            mesh, Sorted<GatewayClass>(), Sorted<ApiGateway>(), Sorted<ListenerSet>(), Sorted<ApiRoute>(), Sorted<ReferenceGrant>(), Sorted<BackendTlsPolicy>(),
+            Sorted<KubeIngress>(), Sorted<KubeIngressClass>(),
+            ns => resources.GetValueOrDefault(new("", "Namespace", "", ns))?.Meta.Labels ?? LabelSet.Empty, made.ToLookup(service => service.Host),
+            (ns, name) => resources.GetValueOrDefault(new("", "Secret", ns, name)) as KubeSecret,
+            (ns, name) => resources.GetValueOrDefault(new("", "ConfigMap", ns, name)) as KubeConfigMap,
+            (ns, name) => resources.GetValueOrDefault(new("networking.istio.io", "ServiceEntry", ns, name)) as ServiceEntry));
+    }
+
+    private static ImmutableArray<T> Merged<T>(ImmutableArray<T> written, ImmutableArray<T> made) where T : Resource =>
+        made.IsEmpty ? written : written.AddRange(made).Sort(Resource.ByAge);
 
     private ImmutableArray<VirtualService> ResolveRoutes()
     {
@@ -143,7 +164,8 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
 
     private bool GatewayApiChanged() =>
         Dirty<GatewayClass>() || Dirty<ApiGateway>() || Dirty<ListenerSet>() || Dirty<ApiRoute>() || Dirty<ReferenceGrant>() || Dirty<BackendTlsPolicy>()
-        || Dirty<KubeIngress>() || Dirty<KubeIngressClass>();
+        || Dirty<KubeIngress>() || Dirty<KubeIngressClass>()
+        || !Sorted<ApiGateway>().IsEmpty && (Dirty<KubeNamespace>() || Dirty<KubeSecret>() || Dirty<KubeConfigMap>());
 
     private bool Dirty<T>() where T : Resource => dirtyKinds.Contains(typeof(T));
 

@@ -41,6 +41,7 @@ internal static class FixedClusters
         var cluster = new Proto.Cluster
         {
             Name = name,
+            AltStatName = Names.Stat(name),
             ConnectTimeout = Protos.Span(mesh.ConnectTimeout),
             CommonLbConfig = new(),
             LbPolicy = Proto.Cluster.Types.LbPolicy.RoundRobin,

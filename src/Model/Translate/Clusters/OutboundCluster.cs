@@ -15,6 +15,7 @@ internal static class OutboundCluster
         var cluster = new Proto.Cluster
         {
             Name = inputs.Name,
+            AltStatName = Names.Stat(inputs.Name),
             ConnectTimeout = Protos.Span(inputs.Mesh.ConnectTimeout),
             CommonLbConfig = new(),
             Metadata = Metadata(inputs),

@@ -29,12 +29,15 @@ internal static class Redirects
         }
         if (redirect.Scheme.Length > 0) made.SchemeRedirect = redirect.Scheme;
 
-        if (redirect.Port is { } port) made.PortRedirect = (uint)port;
-        else if (redirect.DerivePort == "FROM_REQUEST_PORT") made.PortRedirect = (uint)context.Port;
-        else if (redirect.DerivePort == "FROM_PROTOCOL_DEFAULT")
-            made.PortRedirect = redirect.Scheme switch { "https" => 443, "http" => 80, _ => context.Https ? 443u : 80u };
+        // Without a port Envoy keeps the one in Host; FROM_PROTOCOL_DEFAULT says no more than that in Istio either.
+        var port = redirect.Port ?? (redirect.DerivePort == "FROM_REQUEST_PORT" ? context.Port : 0);
+        if (port > 0 && !IsDefault(port, redirect, context)) made.PortRedirect = (uint)port;
         return made;
     }
+
+    /// <summary>A port that the scheme implies is not written into the location.</summary>
+    private static bool IsDefault(int port, Redirect redirect, RouteContext context) =>
+        port == (redirect.Scheme.Length > 0 ? redirect.Scheme == "https" ? 443 : 80 : context.Https ? 443 : 80) && redirect.Authority.Length > 0;
 }
 
 internal static class Rewrites

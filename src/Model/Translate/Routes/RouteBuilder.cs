@@ -100,6 +100,7 @@ internal static class RouteBuilder
                 Cluster = context.ClusterOf(mirror.Destination),
                 RuntimeFraction = new() { DefaultValue = Faults.Share(mirror.Share) },
                 TraceSampled = false,
+                DisableShadowHostSuffixAppend = true,
             });
 
         if (shares is [var single])

@@ -1,0 +1,24 @@
+using System.Collections.Immutable;
+using Mesh.Model.Resources;
+
+namespace Mesh.Model.World;
+
+/// <summary>One condition of a Gateway API status.</summary>
+public sealed record ApiCondition(string Type, bool Holds, string Reason, string Message);
+
+public sealed record ApiListenerStatus(string Name, int AttachedRoutes, ImmutableArray<RouteKind> SupportedKinds, ImmutableArray<ApiCondition> Conditions);
+
+/// <param name="Owner">An ApiGateway or a ListenerSet.</param>
+public sealed record ApiGatewayStatus(Resource Owner, ImmutableArray<ApiCondition> Conditions, ImmutableArray<ApiListenerStatus> Listeners, ImmutableArray<ApiAddress> Addresses);
+
+public sealed record ApiParentStatus(ParentRef Parent, ImmutableArray<ApiCondition> Conditions);
+
+public sealed record ApiRouteStatus(ApiRoute Route, ImmutableArray<ApiParentStatus> Parents);
+
+/// <summary>Gateway API and Ingress in the mesh's own terms, and what is to be told to their authors.</summary>
+public sealed record ApiTranslation(
+    ImmutableArray<Gateway> Gateways, ImmutableArray<VirtualService> VirtualServices, ImmutableArray<DestinationRule> Rules,
+    ImmutableArray<ApiGatewayStatus> GatewayStatuses, ImmutableArray<ApiRouteStatus> RouteStatuses)
+{
+    public static ApiTranslation Empty { get; } = new([], [], [], [], []);
+}
