@@ -37,6 +37,8 @@ internal sealed record Bootstrap
     public required TimeSpan CertificateLifetime { get; init; }
 
     public required int LoopCount { get; init; }
+    /// <summary>Where the ports beside the traffic are opened when several proxies share a machine; null: the admin's on loopback, the others everywhere.</summary>
+    public System.Net.IPAddress? StatusAddress { get; init; }
     public required int AdminPort { get; init; }
     public string? AdminSocketPath { get; init; }
     public required int StatusPort { get; init; }
@@ -115,6 +117,8 @@ internal sealed record Bootstrap
             CertificateLifetime = env.Duration("SECRET_TTL") ?? TimeSpan.FromHours(24),
             LoopCount = LoopCountOf(flags, env, config),
             AdminPort = Port(config, "proxyAdminPort") ?? 15000,
+            StatusAddress = env.Text("STATUS_ADDRESS") is not { } status ? null : System.Net.IPAddress.TryParse(status, out var ip) ? ip
+                : throw new BootstrapException($"STATUS_ADDRESS: '{status}' is no IP address"),
             AdminSocketPath = env.Text("ADMIN_SOCKET"),
             StatusPort = Port(config, "statusPort") ?? 15020,
             ReadyPort = env.Port("ENVOY_STATUS_PORT") ?? 15021,

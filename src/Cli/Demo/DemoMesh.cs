@@ -24,6 +24,7 @@ internal sealed class DemoMesh(LocalMesh mesh, Programs programs, TimeProvider t
     {
         WriteFolder();
         await mesh.StartControlPlaneAsync(cancel);
+        await mesh.RequireAcceptedAsync(cancel);
         await Task.WhenAll(Workloads.Where(w => !w.IsGateway).Select(w => StartApplicationAsync(w, cancel))
             .Concat(Workloads.Select(w => mesh.StartProxyAsync(w, cancel))));
     }

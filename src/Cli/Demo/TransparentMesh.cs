@@ -35,6 +35,7 @@ internal sealed class TransparentMesh(LocalMesh mesh, Programs programs, TimePro
         File.WriteAllText(Path.Combine(mesh.Settings.Folder, "90-ingress.yaml"), DemoYaml.Ingress("0.0.0.0", IngressPort));
         File.WriteAllText(Path.Combine(mesh.Settings.Folder, "99-workloads.yaml"), string.Concat(Workloads.Select(w => w.Yaml(captured: true))));
         await mesh.StartControlPlaneAsync(cancel);
+        await mesh.RequireAcceptedAsync(cancel);
         await Task.WhenAll(Workloads.Where(w => !w.IsGateway).Select(w => StartApplicationAsync(w, cancel))
             .Concat(Workloads.Select(w => mesh.StartProxyAsync(w, cancel, Network(w)))));
     }

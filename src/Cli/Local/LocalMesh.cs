@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json.Nodes;
+using Mesh.Cli.ProxyConfig;
 
 namespace Mesh.Cli.Local;
 
@@ -33,6 +35,19 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
             "--monitoringAddr", $"{settings.ControlPlaneAddress}:{settings.MonitoringPort}",
         ], new Dictionary<string, string>());
         await WaitReadyAsync(child, new($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/ready"), cancel);
+    }
+
+    /// <summary>The folder must be good when the mesh starts; later a bad file is refused alone and the last good one stays in force.</summary>
+    /// <exception cref="LocalMeshException">Names the first resource that was refused: file, line, field and why.</exception>
+    public async Task RequireAcceptedAsync(CancellationToken cancel)
+    {
+        var text = await probe.GetStringAsync(new Uri($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/debug/refused"), cancel);
+        if (JsonNode.Parse(text) is not JsonArray { Count: > 0 } refused) return;
+
+        var first = refused[0];
+        var file = Path.Combine(settings.Folder, first.Text("file"));
+        throw new LocalMeshException($"{first.Text("object")} in {file}:{first.Text("line")} was refused: {first.Text("field")}: {first.Text("message")}"
+            + (refused.Count > 1 ? $" (and {refused.Count - 1} more; `meshctl validate -f {settings.Folder}` lists them)" : ""));
     }
 
     /// <summary>Starts the sidecar (or gateway) of one workload. Ready means: it has its certificate and its configuration.</summary>

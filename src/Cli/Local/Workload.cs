@@ -75,7 +75,7 @@ internal sealed record Workload(string Name, string Namespace, string App, strin
                       name: {PortName}
                     bind: {Address}
                     captureMode: NONE
-                    defaultEndpoint: {Address}:{AppPort}
+                    defaultEndpoint: 0.0.0.0:{AppPort}
 
                 """);
         if (Calls)

@@ -16,11 +16,12 @@ internal sealed class AdminDoors : IDisposable
         var admin = new AdminPages(sidecar, log, quit);
         _metrics = new(bootstrap);
         var status = new StatusPages(sidecar, admin, new(bootstrap), _metrics, quit);
-        Open(new IPEndPoint(IPAddress.Loopback, bootstrap.AdminPort), admin.AnswerAsync);
+        var everywhere = bootstrap.StatusAddress ?? IPAddress.Any;
+        Open(new IPEndPoint(bootstrap.StatusAddress ?? IPAddress.Loopback, bootstrap.AdminPort), admin.AnswerAsync);
         if (bootstrap.AdminSocketPath is { } path) Open(new UnixDomainSocketEndPoint(path), admin.AnswerAsync);
-        Open(new IPEndPoint(IPAddress.Any, bootstrap.StatusPort), status.AnswerAsync);
-        Open(new IPEndPoint(IPAddress.Any, bootstrap.ReadyPort), status.AnswerReadinessAsync);
-        Open(new IPEndPoint(IPAddress.Any, bootstrap.PrometheusPort), request => Task.FromResult(
+        Open(new IPEndPoint(everywhere, bootstrap.StatusPort), status.AnswerAsync);
+        Open(new IPEndPoint(everywhere, bootstrap.ReadyPort), status.AnswerReadinessAsync);
+        Open(new IPEndPoint(everywhere, bootstrap.PrometheusPort), request => Task.FromResult(
             request.Path == "/stats/prometheus" ? new(200, admin.Metrics(), "text/plain; version=0.0.4; charset=utf-8") : AdminReply.NotFound));
 
         void Open(EndPoint address, Func<AdminRequest, Task<AdminReply>> answer)
