@@ -22,6 +22,7 @@ public sealed class Sidecar(ResourceMeta meta) : Resource(meta)
             {
                 Pool = i.Maybe("connectionPool", ConnectionPool.Read),
                 Tls = i.Maybe("tls", ServerTls.Read),
+                CaptureMode = i.Text("captureMode", "DEFAULT"),
             }),
             Egress = spec.Each("egress", e => new SidecarEgress(e.Maybe("port", PortSpec.Read), e.Text("bind"), e.Texts("hosts"), e.Text("captureMode", "DEFAULT"))),
             Outbound = spec.Has("outboundTrafficPolicy") ? spec["outboundTrafficPolicy"].Enum("mode", OutboundMode.RegistryOnly) : null,
@@ -34,6 +35,9 @@ public sealed record SidecarIngress(PortSpec Port, string Bind, string DefaultEn
 {
     public ConnectionPool? Pool { get; init; }
     public ServerTls? Tls { get; init; }
+
+    /// <summary>NONE: nothing redirects to 15006, so the port itself is listened on.</summary>
+    public string CaptureMode { get; init; } = "DEFAULT";
 }
 
 public sealed record SidecarEgress(PortSpec? Port, string Bind, ImmutableArray<string> Hosts, string CaptureMode);

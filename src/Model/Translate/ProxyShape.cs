@@ -7,9 +7,15 @@ namespace Mesh.Model.Translate;
 internal sealed record ProxyShape(ClientKind Kind, string Namespace, LabelSet Labels, string ServiceAccount, Locality Locality, string NodeName)
 {
     public string Network { get; init; } = "";
+
+    /// <summary>Set only where the configuration names the workload's own address; then nobody else shares it.</summary>
+    public string Ip { get; init; } = "";
     public string ClusterId { get; init; } = "";
     public string MeshId { get; init; } = "";
     public string InterceptionMode { get; init; } = "";
+
+    /// <summary>Redirection leads all traffic to 15001 and 15006; without it only listeners on ports of their own are of use.</summary>
+    public bool IsCaptured => InterceptionMode != "NONE";
     public bool AnswersDns { get; init; }
     public bool AllowsHttp10 { get; init; }
     public bool TakesVirtualHosts { get; init; }

@@ -24,7 +24,7 @@ internal static class SidecarTranslation
         OutboundClusters.AddEndpoints(view, view.Scope.Services, parts, endpoints);
 
         var (made, needs) = OutboundListeners.Build(view, outbound);
-        made.Add(InboundListener.Build(view, targets, inbound, ServerPolicies.For(view, [])));
+        made.AddRange(InboundListener.Build(view, targets, inbound, ServerPolicies.For(view, [])));
         var routes = needs.DistinctBy(need => need.Name)
             .Select(need => parts.Share(need.Name, OutboundRoutes.Build(view, need.Egress, need.Name, need.Port, need.Only)));
 

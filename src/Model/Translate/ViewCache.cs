@@ -14,6 +14,8 @@ internal sealed class ViewCache
     public ProxyConfiguration For(World.World world, ProxyNode proxy)
     {
         var shape = ProxyShape.Of(proxy, world.Mesh);
+        if (!proxy.IsGateway && world.Registry.SidecarFor(proxy.Namespace, proxy.Labels)?.Ingress.Any(InboundTargets.NamesOwnAddress) == true)
+            shape = shape with { Ip = proxy.Ip };
         var generation = GenerationOf(world);
         return generation.Built.GetOrAdd(shape, key => new(() => Build(world, key, generation.Before.GetValueOrDefault(key)))).Value;
     }

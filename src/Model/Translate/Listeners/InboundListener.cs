@@ -19,30 +19,50 @@ internal static class InboundListener
     private static readonly string[] IstioAny = ["istio", "istio-peer-exchange", .. IstioHttp];
     private static readonly string[] PlainHttp = ["http/1.0", "http/1.1", "h2c"];
 
-    public static Listener Build(View view, ImmutableArray<InboundTarget> targets, Observation observed, ServerPolicies policies)
+    /// <returns>The one that catches what is redirected, and one for each port that is listened on by itself.</returns>
+    public static IEnumerable<Listener> Build(View view, ImmutableArray<InboundTarget> targets, Observation observed, ServerPolicies policies)
     {
-        var listener = new Listener
+        var modes = view.World.Policies.ModeFor(view.Shape.Namespace, view.Shape.Labels);
+        foreach (var target in targets.Where(target => target.IsBound))
         {
-            Name = Names.VirtualInbound,
-            Address = Protos.Address("0.0.0.0", 15006),
-            TrafficDirection = TrafficDirection.Inbound,
-            ListenerFiltersTimeout = Protos.Span(view.Mesh.ProtocolDetectionTimeout),
-            ContinueOnListenerFiltersTimeout = true,
-            ListenerFilters = { ListenerFilters.OriginalDestination(), ListenerFilters.Tls(), ListenerFilters.Http() },
-        };
+            var address = target.Bind.Length > 0 ? target.Bind : "0.0.0.0";
+            var listener = Empty(view, observed, Names.Listener(address, target.Port), Protos.Address(address, target.Port));
+            AddChains(listener, view, target, listener.Name, modes.For(target.Port), observed, policies);
+            yield return listener;
+        }
+        if (view.Shape.IsCaptured) yield return Captured(view, targets.RemoveAll(target => target.IsBound), modes, observed, policies);
+    }
+
+    private static Listener Captured(View view, ImmutableArray<InboundTarget> targets, MutualTls modes, Observation observed, ServerPolicies policies)
+    {
+        var listener = Empty(view, observed, Names.VirtualInbound, Protos.Address("0.0.0.0", 15006));
+        listener.ListenerFilters.Insert(0, ListenerFilters.OriginalDestination());
         listener.FilterChains.Add(new FilterChain
         {
             Name = "virtualInbound-blackhole",
             FilterChainMatch = new() { DestinationPort = 15006 },
             Filters = { TcpProxies.To(Names.BlackHole, []) },
         });
-        var modes = view.World.Policies.ModeFor(view.Shape.Namespace, view.Shape.Labels);
         foreach (var target in targets)
             AddChains(listener, view, target, $"{(target.Bind.Length > 0 ? target.Bind : "0.0.0.0")}_{target.Port}", modes.For(target.Port), observed, policies);
         // A port with a mode of its own that no service names is guarded by that mode too.
         foreach (var (port, mode) in modes.Ports)
             if (targets.All(target => target.Port != port)) AddPassthrough(listener, view, port, mode, observed, policies);
         AddPassthrough(listener, view, 0, modes.Mode, observed, policies);
+        return listener;
+    }
+
+    private static Listener Empty(View view, Observation observed, string name, Address address)
+    {
+        var listener = new Listener
+        {
+            Name = name,
+            Address = address,
+            TrafficDirection = TrafficDirection.Inbound,
+            ListenerFiltersTimeout = Protos.Span(view.Mesh.ProtocolDetectionTimeout),
+            ContinueOnListenerFiltersTimeout = true,
+            ListenerFilters = { ListenerFilters.Tls(), ListenerFilters.Http() },
+        };
         listener.AccessLog.Add(observed.ListenerLogs);
         return listener;
     }
@@ -55,7 +75,7 @@ internal static class InboundListener
         foreach (var (isHttp, transport, protocols, isMutual) in ChainsFor(target.Protocol, mode))
         {
             var match = new FilterChainMatch { TransportProtocol = transport };
-            if (target.Port > 0) match.DestinationPort = (uint)target.Port;
+            if (target.Port > 0 && !target.IsBound) match.DestinationPort = (uint)target.Port;
             match.ApplicationProtocols.Add(protocols);
             var chain = new FilterChain { Name = target.Services.IsEmpty && isHttp ? $"{name}-catchall-http" : name, FilterChainMatch = match };
             if (isMutual) chain.TransportSocket = Protos.Socket(ClusterTls.SocketName, ServerTls(view.Mesh, isHttp, view.Shape.Kind.HasIstioFilters));

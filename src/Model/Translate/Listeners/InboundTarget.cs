@@ -12,6 +12,9 @@ internal sealed record InboundTarget(int Port, AppProtocol Protocol, ImmutableAr
     public ServerTls? Tls { get; init; }
     public string Bind { get; init; } = "";
 
+    /// <summary>It is reached at a port of its own, not by redirection to 15006.</summary>
+    public bool IsBound { get; init; }
+
     public string Cluster => Names.Inbound(Port);
 }
 
@@ -24,29 +27,34 @@ internal static class InboundTargets
         var own = ServicesOf(view);
         if (sidecar is { Ingress.IsEmpty: false })
             return [.. sidecar.Ingress.Select(listener => new InboundTarget(
-                listener.Port.Number, AppProtocols.Parse(listener.Port.Protocol), Behind(own, listener.Port.Number), Endpoint(listener))
+                listener.Port.Number, AppProtocols.Parse(listener.Port.Protocol), Behind(own, listener.Port.Number), Endpoint(listener, view.Shape))
             {
                 Pool = listener.Pool ?? sidecar.InboundPool,
                 Tls = listener.Tls,
                 Bind = listener.Bind,
+                IsBound = listener.CaptureMode == "NONE" || (listener.CaptureMode == "DEFAULT" && !view.Shape.IsCaptured),
             })];
 
         var targets = new SortedDictionary<int, InboundTarget>();
         foreach (var (service, port, target) in own)
         {
             if (targets.TryGetValue(target, out var known)) targets[target] = known with { Services = known.Services.Add((service, port)) };
-            else targets[target] = new(target, port.Protocol, [(service, port)], "") { Pool = sidecar?.InboundPool ?? PoolFor(view, service, port) };
+            else targets[target] = new(target, port.Protocol, [(service, port)], "") { Pool = sidecar?.InboundPool ?? PoolFor(view, service, port), IsBound = !view.Shape.IsCaptured };
         }
         return [.. targets.Values];
     }
 
-    private static string Endpoint(SidecarIngress listener) => listener.DefaultEndpoint switch
+    /// <summary>0.0.0.0 is the workload's own address; with the captured port that is where the caller was going anyway.</summary>
+    private static string Endpoint(SidecarIngress listener, ProxyShape shape)
     {
-        "" => "",
-        var text when text.StartsWith("0.0.0.0:", StringComparison.Ordinal) || text.StartsWith("[::]:", StringComparison.Ordinal) =>
-            int.TryParse(text[(text.LastIndexOf(':') + 1)..], out var port) && port == listener.Port.Number ? "" : text,
-        var text => text,
-    };
+        if (!NamesOwnAddress(listener)) return listener.DefaultEndpoint;
+
+        var port = listener.DefaultEndpoint[(listener.DefaultEndpoint.LastIndexOf(':') + 1)..];
+        return shape.IsCaptured && port == $"{listener.Port.Number}" ? "" : $"{(shape.Ip.Contains(':', StringComparison.Ordinal) ? $"[{shape.Ip}]" : shape.Ip)}:{port}";
+    }
+
+    public static bool NamesOwnAddress(SidecarIngress listener) =>
+        listener.DefaultEndpoint.StartsWith("0.0.0.0:", StringComparison.Ordinal) || listener.DefaultEndpoint.StartsWith("[::]:", StringComparison.Ordinal);
 
     private static ImmutableArray<(MeshService, ServicePort)> Behind(List<(MeshService Service, ServicePort Port, int Target)> own, int number) =>
         [.. own.Where(item => item.Target == number).Select(item => (item.Service, item.Port))];

@@ -45,7 +45,7 @@ internal static class OutboundListeners
                 }
         }
         var listeners = order.Select(draft => draft.Build(view, observed)).OfType<Listener>().ToList();
-        listeners.Add(CatchRest(view, observed));
+        if (view.Shape.IsCaptured) listeners.Add(CatchRest(view, observed));
         return (listeners, [.. order.Where(draft => draft.Route is not null).Select(draft => draft.Route!)]);
     }
 
