@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Org.BouncyCastle.Asn1;
 using Org.BouncyCastle.Asn1.X509;
 using Org.BouncyCastle.Crypto;
 using Org.BouncyCastle.Crypto.Operators;
@@ -60,7 +61,7 @@ internal sealed class CertificateAuthority(SigningMaterial material, TimeSpan li
         var generator = new X509V3CertificateGenerator();
         generator.SetSerialNumber(new BigInteger(1, random.GenerateSeed(16)));
         generator.SetIssuerDN(by.Certificate.SubjectDN);
-        generator.SetSubjectDN(new X509Name("O="));
+        generator.SetSubjectDN(new X509Name(new List<DerObjectIdentifier>(), new List<string>())); // empty, as Istio issues them
         generator.SetNotBefore((now - ClockSkew).UtcDateTime);
         generator.SetNotAfter(notAfter.UtcDateTime);
         generator.SetPublicKey(publicKey);

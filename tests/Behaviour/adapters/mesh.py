@@ -201,7 +201,7 @@ class Adapter(Base):
     def unsettled(self, r):
         waiting = [p for p in r['proxies'] if not p['settled']]
         absent = sorted(self.running - {p['id'].rsplit('.', 1)[0] for p in r['proxies']})
-        busy = sorted(pod for pod in self.running if not self.calm(pod, True))
+        busy = {pod: self.inside(pod, 15021, '/healthz/ready', any_status=True) if self.own else '' for pod in sorted(self.running) if not self.calm(pod, True)}
         return json.dumps({'serial': r['serial'], 'waiting': waiting, 'absent': absent, 'busy': busy})[:800]
 
     def calm(self, pod, drain):
@@ -231,10 +231,11 @@ class Adapter(Base):
                 time.sleep(0.05)
         return ''
 
-    def inside(self, pod, port, path):
+    def inside(self, pod, port, path, any_status=False):
         """GET from within the pod's network; None unless 200."""
-        r = subprocess.run(['ip', 'netns', 'exec', self.rig.netns(pod), 'curl', '-s', '-m', '2', '-f', f'http://127.0.0.1:{port}{path}'], capture_output=True, text=True)
-        return r.stdout if r.returncode == 0 else None
+        r = subprocess.run(['ip', 'netns', 'exec', self.rig.netns(pod), 'curl', '-sS', '-m', '2'] + ([] if any_status else ['-f']) + [f'http://127.0.0.1:{port}{path}'],
+                           capture_output=True, text=True)
+        return r.stdout + r.stderr if any_status else r.stdout if r.returncode == 0 else None
 
     def access_log(self, pod):
         return self.rig.path('log', f'access-{pod}.log') if self.rig.pods[pod]['kind'] in ('sidecar', 'gateway') else None
