@@ -13,6 +13,7 @@ internal static class Root
         [
             Analyze.Command,
             DemoCommand.Command,
+            Explain.Command,
             DashboardCommand.Command,
             ProxyConfigCommand.Command,
             ProxyStatus.Command,
