@@ -4,6 +4,7 @@ using Grpc.AspNetCore.Server.Model;
 using Mesh.ControlPlane.Ca;
 using Mesh.ControlPlane.Debug;
 using Mesh.ControlPlane.Files;
+using Mesh.ControlPlane.Kube;
 using Mesh.ControlPlane.Serve;
 using Mesh.ControlPlane.Telemetry;
 using Mesh.Model.Translate;
@@ -22,7 +23,13 @@ internal static class Istiod
     /// <param name="opened">Called once when all doors are open and the first configuration is served: <c>name address</c> of each door.</param>
     public static async Task<int> RunAsync(Options options, TimeProvider time, CancellationToken stop, Action<IReadOnlyList<string>>? opened = null)
     {
-        await using var app = Build(options, time);
+        ClusterStart? cluster = null;
+        if (options.Kube is not null)
+        {
+            (options, cluster) = await ClusterStart.OpenAsync(options, time, stop);
+            if (cluster is null) return 1;
+        }
+        await using var app = Build(options, time, cluster);
         var log = app.Services.GetRequiredService<ILogger<WorldFeed>>();
         try
         {
@@ -39,9 +46,9 @@ internal static class Istiod
         }
     }
 
-    internal static WebApplication Build(Options options, TimeProvider time)
+    internal static WebApplication Build(Options options, TimeProvider time, ClusterStart? cluster = null)
     {
-        var authority = Authority(options, time);
+        var authority = cluster?.Authority(options, time) ?? Authority(options, time);
         var tokens = options.StateFolder is { } state ? LocalTokens.Kept(state, time) : LocalTokens.Fresh(time);
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "mesh-istiod" });
         Logging(builder, options);
@@ -59,6 +66,7 @@ internal static class Istiod
         if (options.AddOns.Count > 0) services.AddHttpForwarder();
         services.AddSingleton<AdsService>().AddSingleton<CertificateService>().AddSingleton<ProxyDump>();
         if (options.Folder is { } folder) services.AddSingleton(provider => Folder(provider, folder));
+        if (cluster is not null) KubeParts.Add(services, cluster.Api, options.Kube!);
         services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 8 << 20);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IServiceMethodProvider<AdsService>, AdsMethods>());
 
@@ -68,6 +76,7 @@ internal static class Istiod
         app.MapGrpcService<TrafficService>();
         DebugEndpoints.Map(app, options);
         FrontDoor.FrontDoor.Map(app, options);
+        if (cluster is not null) Webhooks.Webhooks.Map(app);
         return app;
     }
 
@@ -87,6 +96,8 @@ internal static class Istiod
             await folder.ScanAsync(stop);
             tasks.Add(folder.WatchAsync(stop));
         }
+        // Half a cluster is no configuration: proxies keep what they have until all of it has been heard.
+        if (options.Kube is not null) tasks.Add(await KubeParts.StartAsync(services, options, stop));
         tasks.Add(feed.RunAsync(stop));
         await feed.FlushAsync(stop);
         var addresses = Addresses(app, options);
@@ -104,6 +115,7 @@ internal static class Istiod
         if (options.Monitoring is not null) names.Add("monitoring");
         if (options.LocalSds is not null) names.Add("sds");
         if (options.SecureGrpc is not null) names.Add("secureGrpc");
+        if (options.Webhooks is not null) names.Add("webhooks");
         return [.. names.Zip(app.Urls, (name, url) => $"{name} {url}")];
     }
 
@@ -170,6 +182,15 @@ internal static class Istiod
                     https.ClientCertificateValidation = (certificate, chain, _) => server.Trusts(certificate, chain);
                     https.SslProtocols = System.Security.Authentication.SslProtocols.Tls13 | System.Security.Authentication.SslProtocols.Tls12;
                 });
+            });
+        }
+        if (options.Webhooks is { } webhooks)
+        {
+            var server = new ServerCertificate(authority, options);
+            kestrel.Listen(webhooks, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1AndHttp2;
+                listen.UseHttps(https => https.ServerCertificateSelector = (_, _) => server.Current());
             });
         }
     }

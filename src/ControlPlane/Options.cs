@@ -21,6 +21,12 @@ public sealed record Options
     /// <summary><c>/metrics</c> and <c>/version</c>.</summary>
     public IPEndPoint? Monitoring { get; init; } = new(IPAddress.Any, 15014);
 
+    /// <summary>The webhooks <c>/inject</c> and <c>/validate</c>, over TLS. Null: closed; it needs a cluster.</summary>
+    public IPEndPoint? Webhooks { get; init; }
+
+    /// <summary>Works with a cluster. Null: with a folder, or with nothing.</summary>
+    public Kube.KubeOptions? Kube { get; init; }
+
     /// <summary>A folder of Kubernetes YAML in place of an API server. Null: none.</summary>
     public string? Folder { get; init; }
 
@@ -95,6 +101,13 @@ public sealed record Options
             case "--secureGrpcAddr": return Address(value, ref error, a => this with { SecureGrpc = a });
             case "--httpAddr" or "--http": return Address(value, ref error, a => this with { Http = a });
             case "--monitoringAddr": return Address(value, ref error, a => this with { Monitoring = a });
+            case "--webhookAddr" or "--httpsAddr": return Address(value, ref error, a => this with { Webhooks = a });
+            case "--kube": return value is "false" ? this with { Kube = null } : this with { Kube = Kube ?? new() };
+            case "--kubeconfig": return this with { Kube = (Kube ?? new()) with { Kubeconfig = value } };
+            case "--native-sidecars": return this with { Kube = (Kube ?? new()) with { NativeSidecars = value } };
+            case "--replica": return this with { Kube = (Kube ?? new()) with { Replica = value } };
+            // Taken for the sake of manifests that were written for Istio's own control plane.
+            case "--log_output_level" or "--domain" or "--keepaliveMaxServerConnectionAge" or "--log_as_json": return this;
             case "--folder": return this with { Folder = value };
             case "--meshConfig": return this with { MeshFile = value };
             case "--ca": return this with { CaFolder = value };
@@ -151,7 +164,7 @@ public sealed record Options
             var equals = argument.IndexOf('=', StringComparison.Ordinal);
             if (!argument.StartsWith("--", StringComparison.Ordinal)) yield return (argument, "", $"unexpected \"{argument}\"");
             else if (equals > 0) yield return (argument[..equals], argument[(equals + 1)..], null);
-            else if (argument == "--verbose") yield return (argument, "true", null);
+            else if (argument is "--verbose" or "--kube" or "--log_as_json") yield return (argument, "true", null);
             else if (i + 1 < arguments.Count) yield return (argument, arguments[++i], null);
             else yield return (argument, "", $"{argument} wants a value");
         }
@@ -164,6 +177,10 @@ public sealed record Options
           mesh-istiod token --state DIR --namespace NS --service-account SA [--lifetime 24h]
                                                          a signed identity for a local process
 
+          --kube                   the cluster of the pod's service account, or of the kubeconfig
+          --kubeconfig FILE        the cluster that FILE describes
+          --webhookAddr ADDRESS    /inject and /validate over TLS; closed unless given
+          --native-sidecars MODE   auto, true or false
           --folder DIR             Kubernetes YAML in place of an API server; a changed file takes effect at once
           --meshConfig FILE        MeshConfig; a ConfigMap "istio" in the root namespace replaces it
           --grpcAddr ADDRESS       xDS in plain text        127.0.0.1:15010

@@ -12,10 +12,11 @@ public sealed class FloorTests
         { "Http", "" },
         { "Xds", "" },
         { "Injector", "" },
+        { "Kube", "" },
         { "Model", "Xds" },
         { "Proxy", "Net Http Xds" },
-        { "ControlPlane", "Injector Model Xds" },
-        { "Cli", "Injector Model Xds" },
+        { "ControlPlane", "Injector Kube Model Xds" },
+        { "Cli", "Injector Kube Model Xds" },
     };
 
     [Theory, MemberData(nameof(AllowedProjectReferences))]

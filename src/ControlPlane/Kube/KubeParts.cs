@@ -1,0 +1,37 @@
+using Mesh.ControlPlane.Ca;
+using Mesh.ControlPlane.Serve;
+using Mesh.ControlPlane.Webhooks;
+using Mesh.Kube;
+
+namespace Mesh.ControlPlane.Kube;
+
+/// <summary>What the control plane has more of when it works with a cluster.</summary>
+internal static class KubeParts
+{
+    private const string Election = "istio-leader";
+
+    public static void Add(IServiceCollection services, KubeApi api, KubeOptions kube)
+    {
+        services.AddSingleton(api).AddSingleton(kube);
+        services.AddSingleton<NodeVersions>().AddSingleton<InjectorConfig>().AddSingleton<KubeSource>();
+        services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>();
+        services.AddSingleton<ITokenVerifier, TokenReviews>();
+        services.AddSingleton<WebhookMetrics>();
+    }
+
+    /// <summary>Watches and writes until it is stopped. Completes its part of the start when the cluster has been heard.</summary>
+    public static async Task<Task> StartAsync(IServiceProvider services, Options options, CancellationToken stop)
+    {
+        var kube = services.GetRequiredService<KubeOptions>();
+        var source = services.GetRequiredService<KubeSource>();
+        var running = source.RunAsync(stop);
+        await Task.WhenAny(source.Synced, running);
+
+        var lease = new LeaderLease(
+            services.GetRequiredService<KubeApi>(), options.Namespace, options.Revision is "default" or "" ? Election : $"{Election}-{options.Revision}",
+            kube.Replica, kube.LeaseDuration, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<KubeSource>>());
+        return Task.WhenAll(running, lease.RunAsync(term => Task.WhenAll(
+            services.GetRequiredService<RootCertificates>().RunAsync(term),
+            services.GetRequiredService<WebhookCertificates>().RunAsync(term)), stop));
+    }
+}
