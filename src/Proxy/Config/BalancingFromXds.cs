@@ -21,6 +21,9 @@ internal static class BalancingFromXds
 
     public static LoadBalancing Read(Proto.Cluster proto)
     {
+        // To pass it over would send requests to endpoints that their route excludes.
+        if (proto.LbSubsetConfig is { SubsetSelectors.Count: > 0 }) throw new ConfigRefusedException("lb_subset_config", "is not supported; use clusters of their own");
+
         var common = proto.CommonLbConfig;
         var settings = new LoadBalancing
         {
@@ -37,7 +40,6 @@ internal static class BalancingFromXds
             HashBalanceFactor = common?.ConsistentHashingLbConfig?.HashBalanceFactor,
             CloseConnectionsOnHostSetChange = common?.CloseConnectionsOnHostSetChange ?? false,
             OverrideHost = common?.OverrideHostStatus is { Statuses.Count: > 0 },
-            Subsets = proto.LbSubsetConfig is { SubsetSelectors.Count: > 0 } subsets ? Subsets(subsets) : null,
         };
         return proto.LoadBalancingPolicy is { Policies.Count: > 0 } typed
             ? In("load_balancing_policy", typed, policy => Typed(settings, policy, 0))
@@ -153,9 +155,4 @@ internal static class BalancingFromXds
 
     private static SlowStart? Slow(Google.Protobuf.WellKnownTypes.Duration? window, RuntimeDouble? aggression, Percent? min) =>
         Limit(window) is { } length ? new(length, aggression?.DefaultValue is > 0 and var value ? value : 1.0, min?.Value ?? 10) : null;
-
-    private static SubsetSettings Subsets(Proto.Cluster.Types.LbSubsetConfig config) => new(
-        [.. config.SubsetSelectors.Select(selector => selector.Keys.Order(StringComparer.Ordinal).ToImmutableArray())],
-        (SubsetFallback)config.FallbackPolicy,
-        config.DefaultSubset is null ? ImmutableDictionary<string, MetadataValue>.Empty : Value(config.DefaultSubset).Fields!);
 }

@@ -80,6 +80,7 @@ internal sealed record TransportMatch(string Name, ImmutableArray<KeyValuePair<s
 /// <summary>Circuit breaker thresholds of one routing priority.</summary>
 internal sealed record CircuitLimits
 {
+    public CompiledCell Cell { get; } = new();
     public uint ConnectionsMax { get; init; } = 1024;
     public uint PendingMax { get; init; } = 1024;
     public uint RequestsMax { get; init; } = 1024;

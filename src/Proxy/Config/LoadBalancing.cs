@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace Mesh.Proxy.Config;
 
 internal enum BalancingPolicy { RoundRobin, LeastRequest, Random, RingHash, Maglev, ClusterProvided }
@@ -34,16 +32,9 @@ internal sealed record LoadBalancing
     /// <summary>Percent of the average load an endpoint may carry before the next on the ring is asked; null is no bound.</summary>
     public uint? HashBalanceFactor { get; init; }
 
-    /// <summary>Null: one group of all endpoints.</summary>
-    public SubsetSettings? Subsets { get; init; }
     /// <summary>Endpoint named by a header or metadata is taken first (stateful session, dynamic destinations).</summary>
     public bool OverrideHost { get; init; }
     public bool CloseConnectionsOnHostSetChange { get; init; }
 }
 
 internal sealed record SlowStart(TimeSpan Window, double Aggression, double MinWeightPercent);
-
-internal enum SubsetFallback { None, AnyEndpoint, Default }
-
-internal sealed record SubsetSettings(
-    ImmutableArray<ImmutableArray<string>> Selectors, SubsetFallback Fallback, ImmutableDictionary<string, MetadataValue> Default);
