@@ -84,6 +84,8 @@ internal sealed class Exchange
     // ---- rooms 5 to 7: to whom, how often
 
     public ClusterState? Cluster { get; set; }
+    /// <summary>Where the cluster counted this request in, so that it is counted out there even if the limits have changed since.</summary>
+    public CircuitBudget? Budget { get; set; }
     public EndpointState? Endpoint { get; set; }
     /// <summary>Endpoints that earlier attempts went to.</summary>
     public IReadOnlyList<EndpointState> Tried => _tried;

@@ -19,4 +19,21 @@ internal static class Grpc
 
         return Utf8Parser.TryParse(text, out int status, out var read) && read == text.Length && status >= 0 ? status : 2;
     }
+
+    /// <summary>What a gRPC status would be in HTTP, for those who count failures.</summary>
+    public static int HttpStatusOf(int grpc) => grpc switch
+    {
+        0 => 200,
+        1 => 499,
+        3 or 9 or 11 => 400,
+        4 => 504,
+        5 => 404,
+        6 or 10 => 409,
+        7 => 403,
+        8 => 429,
+        12 => 501,
+        14 => 503,
+        16 => 401,
+        _ => 500,
+    };
 }

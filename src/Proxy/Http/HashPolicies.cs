@@ -27,7 +27,7 @@ internal static class HashPolicies
     {
         HashPolicyKind.Header => OfHeader(exchange.Request, policy),
         HashPolicyKind.Cookie => OfCookie(exchange, policy),
-        HashPolicyKind.SourceIp => OfAddress(exchange),
+        HashPolicyKind.SourceIp => OfAddress(exchange.Source.Address),
         HashPolicyKind.QueryParameter => OfQuery(exchange.Request, policy),
         _ => exchange.GetFilterState(policy.Name) is { } state ? Of(Encoding.UTF8.GetBytes(state)) : null,
     };
@@ -105,10 +105,9 @@ internal static class HashPolicies
         return false;
     }
 
-    private static ulong? OfAddress(Exchange exchange)
+    public static ulong? OfAddress(System.Net.IPAddress address)
     {
         Span<byte> text = stackalloc byte[64];
-        var address = exchange.Source.Address;
         if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
         return address.TryFormat(text, out var length) ? Of(text[..length]) : null;
     }

@@ -23,8 +23,10 @@ internal sealed class CircuitBudget
     public int Connections => Volatile.Read(ref connections);
     public int Pending => Volatile.Read(ref pending);
 
-    public bool TryBeginConnection() => TryRaise(ref connections, limits.ConnectionsMax);
-    public void EndConnection() => Lower(ref connections, limits.ConnectionsMax);
+    /// <summary>Looked at and counted in two steps, as a pool without any connection may always make one.</summary>
+    public bool MayConnect => limits.ConnectionsMax >= Unlimited || Connections < limits.ConnectionsMax;
+    public void ConnectionOpened() => TryRaise(ref connections, uint.MaxValue, always: limits.ConnectionsMax < Unlimited);
+    public void ConnectionClosed() => Lower(ref connections, limits.ConnectionsMax);
 
     public bool TryBeginPending() => TryRaise(ref pending, limits.PendingMax);
     public void EndPending() => Lower(ref pending, limits.PendingMax);

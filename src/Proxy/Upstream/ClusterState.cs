@@ -2,6 +2,7 @@ using System.Net;
 using Mesh.Net;
 using Mesh.Proxy.Config;
 using Mesh.Proxy.Http;
+using Mesh.Proxy.Upstream.Balancing;
 
 namespace Mesh.Proxy.Upstream;
 
@@ -13,12 +14,17 @@ internal sealed class ClusterState
 
     private readonly Dictionary<IPEndPoint, EndpointState> _originals = [];
     private EndpointState[] _all = [];
-    private EndpointState[] _healthy = [];
+    private Balancer _balancer;
+    private OutlierDetector? _outliers;
+    private CircuitBudget _budget;
 
     public ClusterState(Worker worker, Cluster cluster, ClusterEndpoints? endpoints)
     {
         (Worker, Config) = (worker, cluster);
         RoomFreed = new(worker.Loop);
+        _balancer = new(cluster.LoadBalancing, worker.Loop.Random, worker.Loop.Clock);
+        _budget = CircuitBudget.Of(cluster.Limits);
+        _outliers = MakeOutliers(cluster);
         Update(cluster, endpoints);
     }
 
@@ -44,8 +50,12 @@ internal sealed class ClusterState
         if (ReferenceEquals(cluster, Config) && ReferenceEquals(endpoints, Endpoints) && _all.Length > 0) return;
 
         var reconnect = !ReferenceEquals(cluster, Config) && !cluster.Equals(Config);
+        if (!cluster.LoadBalancing.Equals(Config.LoadBalancing)) _balancer = new(cluster.LoadBalancing, Worker.Loop.Random, Worker.Loop.Clock);
+        if (!Equals(cluster.Outliers, Config.Outliers)) RenewOutliers(cluster);
+        _budget = CircuitBudget.Of(cluster.Limits);
         (Config, Endpoints) = (cluster, endpoints);
-        var known = _all.ToDictionary(state => state.Endpoint.Address);
+        var known = new Dictionary<SocketTarget, EndpointState>();
+        foreach (var state in _all) known.TryAdd(state.Endpoint.Address, state);
         var next = new List<EndpointState>();
         foreach (var place in endpoints?.Localities ?? [])
         {
@@ -67,6 +77,7 @@ internal sealed class ClusterState
         {
             gone.IsRemoved = true;
             gone.Pools.Retire();
+            _outliers?.Forget(gone);
         }
         _all = [.. next];
         HealthChanged();
@@ -77,7 +88,7 @@ internal sealed class ClusterState
     /// <summary>Some endpoint's health, ejection or weight changed.</summary>
     public void HealthChanged()
     {
-        _healthy = [.. _all.Where(state => state.IsHealthy)];
+        _balancer.Rebuild(_all, Endpoints);
     }
 
     /// <summary>The cluster is gone from the configuration: nothing new begins, what is under way may end.</summary>
@@ -91,15 +102,16 @@ internal sealed class ClusterState
     /// <returns>False when nothing is healthy.</returns>
     public bool TryPick(Exchange exchange, out EndpointState endpoint)
     {
-        if (Config.Discovery == ClusterDiscovery.OriginalDestination) return TryOriginalDestination(exchange.Client.Destination, out endpoint);
+        if (Config.Discovery == ClusterDiscovery.OriginalDestination) return TryOriginalDestination(DestinationOf(exchange), out endpoint);
 
-        endpoint = null!;
-        if (_healthy.Length == 0) return false;
-
-        var first = _healthy[exchange.Random.Next(_healthy.Length)];
-        var second = _healthy[exchange.Random.Next(_healthy.Length)];
-        endpoint = first.ActiveRequests <= second.ActiveRequests ? first : second;
-        return true;
+        LookForOutliers();
+        if (exchange.WantedEndpoint is { } wanted)
+        {
+            endpoint = Array.Find(_all, state => !state.IsRemoved && state.Endpoint.Health != EndpointHealth.Unhealthy && state.Endpoint.Address.ToString() == wanted)!;
+            if (endpoint is not null || exchange.WantedEndpointIsStrict) return endpoint is not null;
+        }
+        endpoint = _balancer.Pick(new() { Hash = exchange.Hash, Tried = exchange.Tried, Retry = exchange.Attempt > 1 ? RetryPolicy.Of(exchange) : null })!;
+        return endpoint is not null;
     }
 
     /// <summary>For a TCP connection.</summary>
@@ -107,11 +119,18 @@ internal sealed class ClusterState
     {
         if (Config.Discovery == ClusterDiscovery.OriginalDestination) return TryOriginalDestination(client.Destination, out endpoint);
 
-        endpoint = null!;
-        if (_healthy.Length == 0) return false;
+        LookForOutliers();
+        ulong? hash = Config.LoadBalancing.Policy is BalancingPolicy.RingHash or BalancingPolicy.Maglev ? HashPolicies.OfAddress(client.Source.Address) : null;
+        endpoint = _balancer.Pick(new() { Hash = hash })!;
+        return endpoint is not null;
+    }
 
-        endpoint = _healthy[Worker.Loop.Random.Next(_healthy.Length)];
-        return true;
+    /// <summary>A TCP connection to the endpoint could, or could not, be made.</summary>
+    public void ReportConnect(EndpointState endpoint, bool isConnected)
+    {
+        if (_outliers is null) return;
+        var ejected = isConnected ? _outliers.Report(endpoint, 200, _all) : _outliers.ReportLocalOrigin(endpoint, _all);
+        if (ejected) HealthChanged();
     }
 
     /// <summary>Counts a request in, if the limits allow one more; <see cref="EndExchange"/> counts it out, once, however many attempts it made.</summary>
@@ -119,12 +138,13 @@ internal sealed class ClusterState
     {
         if (exchange.CountedAt is not { } before)
         {
-            if (Requests >= Config.Limits.RequestsMax)
+            if (!_budget.TryBeginRequest())
             {
                 RequestsOverflowed++;
                 return false;
             }
             Requests++;
+            exchange.Budget = _budget;
         }
         else
         {
@@ -141,10 +161,7 @@ internal sealed class ClusterState
     {
         if (exchange.IsCountedAsRetry) return true;
 
-        var limit = Config.Limits.RetryBudget is { } budget
-            ? Math.Max(budget.RetriesMin, Requests * budget.Percent / 100)
-            : Config.Limits.RetriesMax;
-        if (Retries >= limit) return false;
+        if (exchange.Budget is not { } budget || !budget.TryBeginRetry()) return false;
 
         exchange.IsCountedAsRetry = true;
         Retries++;
@@ -157,6 +174,8 @@ internal sealed class ClusterState
     {
         if (exchange.Endpoint is { } endpoint && failure.Side == Side.Upstream) endpoint.RequestsFailed++;
         if (failure.Kind is FailureKind.Timeout or FailureKind.PerTryTimeout) TimeoutsTotal++;
+        if (_outliers is null || exchange.Endpoint is not { } blamed || failure.Side != Side.Upstream || failure.Kind is FailureKind.Overflow or FailureKind.NoHealthyUpstream) return;
+        if (_outliers.ReportLocalOrigin(blamed, _all)) HealthChanged();
     }
 
     /// <summary>An attempt was answered.</summary>
@@ -169,6 +188,9 @@ internal sealed class ClusterState
             case 4: Status4xx++; break;
             case 5: Status5xx++; exchange.Endpoint!.RequestsFailed++; break;
         }
+        if (_outliers is null || exchange.Endpoint is not { } endpoint) return;
+        var seen = exchange.IsGrpc && Http.Grpc.StatusIn(exchange.Response.Headers) is { } grpc ? Http.Grpc.HttpStatusOf(grpc) : status;
+        if (_outliers.Report(endpoint, seen, _all)) HealthChanged();
     }
 
     public void EndExchange(Exchange exchange)
@@ -178,22 +200,49 @@ internal sealed class ClusterState
             exchange.CountedAt = null;
             endpoint.ActiveRequests--;
             Requests--;
+            exchange.Budget?.EndRequest();
         }
         if (exchange.IsCountedAsRetry)
         {
             exchange.IsCountedAsRetry = false;
             Retries--;
+            exchange.Budget?.EndRetry();
         }
+        exchange.Budget = null;
     }
 
-    public bool MayConnect => Connections < Config.Limits.ConnectionsMax;
+    public bool MayConnect => _budget.MayConnect;
 
-    public void ConnectionOpened() => Connections++;
+    public void ConnectionOpened()
+    {
+        Connections++;
+        _budget.ConnectionOpened();
+    }
 
     public void ConnectionClosed()
     {
         Connections--;
+        _budget.ConnectionClosed();
         RoomFreed.WakeOne();
+    }
+
+    private IPEndPoint DestinationOf(Exchange exchange) =>
+        Config.UseOriginalDestinationHeader && exchange.Request.Headers.GetText(Config.OriginalDestinationHeader) is { } text && IPEndPoint.TryParse(text, out var named)
+            ? named
+            : exchange.Client.Destination;
+
+    private void LookForOutliers()
+    {
+        if (_outliers is not null && _outliers.Look(_all)) HealthChanged();
+    }
+
+    private OutlierDetector? MakeOutliers(Cluster cluster) =>
+        cluster.Outliers is { } settings ? new(settings, Worker.Loop.Random, Worker.Loop.Clock) : null;
+
+    private void RenewOutliers(Cluster cluster)
+    {
+        foreach (var state in _all) state.IsEjected = false;
+        _outliers = MakeOutliers(cluster);
     }
 
     private bool TryOriginalDestination(IPEndPoint destination, out EndpointState endpoint)
