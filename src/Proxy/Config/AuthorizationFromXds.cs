@@ -72,6 +72,7 @@ internal static class AuthorizationFromXds
             Envoy.Config.Rbac.V3.Permission.RuleOneofCase.NotRule => AuthorizationRule.Not(In("not_rule", proto.NotRule, r => Permission(r, depth + 1))),
             Envoy.Config.Rbac.V3.Permission.RuleOneofCase.RequestedServerName => new(AuthorizationRuleKind.ServerName) { Text = In("requested_server_name", proto.RequestedServerName, MatchersFromXds.Text) },
             Envoy.Config.Rbac.V3.Permission.RuleOneofCase.Matcher => In("matcher", proto.Matcher, Matcher),
+            Envoy.Config.Rbac.V3.Permission.RuleOneofCase.UriTemplate => In("uri_template", proto.UriTemplate, Matcher),
             _ => throw new ConfigRefusedException("a permission without a rule"),
         };
     }

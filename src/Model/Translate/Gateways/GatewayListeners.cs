@@ -103,7 +103,6 @@ internal static class GatewayListeners
         manager.UseRemoteAddress = true;
         manager.XffNumTrustedHops = settings.TrustedProxies;
         manager.ServerName = settings.Headers is { ServerValue.Length: > 0 } headers ? headers.ServerValue : "istio-envoy";
-        if (settings.Headers?.ServerDisabled == true) manager.ServerHeaderTransformation = HttpConnectionManager.Types.ServerHeaderTransformation.PassThrough;
         ClientCertificates.Apply(
             manager, settings.Headers,
             ClientCertificates.Named(settings.ForwardClientCertDetails, HttpConnectionManager.Types.ForwardClientCertDetails.SanitizeSet));

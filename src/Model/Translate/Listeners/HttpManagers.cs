@@ -42,6 +42,7 @@ internal static class HttpManagers
                 StatefulFormatter = Protos.Extension("preserve_case", new Envoy.Extensions.Http.HeaderFormatters.PreserveCase.V3.PreserveCaseFormatterConfig()),
             };
         }
+        if (headers?.ServerDisabled == true) made.ServerHeaderTransformation = HttpConnectionManager.Types.ServerHeaderTransformation.PassThrough;
         if (headers?.RequestIdDisabled == true) made.GenerateRequestId = false;
         return made;
     }

@@ -28,6 +28,7 @@ internal static class InboundListener
             var address = target.Bind.Length > 0 ? target.Bind : "0.0.0.0";
             var listener = Empty(view, observed, Names.Listener(address, target.Port), Protos.Address(address, target.Port));
             AddChains(listener, view, target, listener.Name, modes.For(target.Port), observed, policies);
+            AddInspectors(listener);
             yield return listener;
         }
         if (view.Shape.IsCaptured) yield return Captured(view, targets.RemoveAll(target => target.IsBound), modes, observed, policies);
@@ -49,6 +50,7 @@ internal static class InboundListener
         foreach (var (port, mode) in modes.Ports)
             if (targets.All(target => target.Port != port)) AddPassthrough(listener, view, port, mode, observed, policies);
         AddPassthrough(listener, view, 0, modes.Mode, observed, policies);
+        AddInspectors(listener);
         return listener;
     }
 
@@ -61,11 +63,23 @@ internal static class InboundListener
             TrafficDirection = TrafficDirection.Inbound,
             ListenerFiltersTimeout = Protos.Span(view.Mesh.ProtocolDetectionTimeout),
             ContinueOnListenerFiltersTimeout = true,
-            ListenerFilters = { ListenerFilters.Tls(), ListenerFilters.Http() },
         };
         listener.AccessLog.Add(observed.ListenerLogs);
         return listener;
     }
+
+    /// <summary>Bytes are looked at only on ports where a chain asks what they are: a port that is declared need not wait for its caller.</summary>
+    private static void AddInspectors(Listener listener)
+    {
+        var byPort = listener.FilterChains.Where(chain => chain.FilterChainMatch.DestinationPort is not null and not 15006)
+            .ToLookup(chain => chain.FilterChainMatch.DestinationPort!.Value, chain => chain.FilterChainMatch);
+        listener.ListenerFilters.Add(ListenerFilters.Except(
+            ListenerFilters.Tls(), [.. byPort.Where(port => !port.Any(match => match.TransportProtocol == "tls")).Select(port => port.Key)]));
+        listener.ListenerFilters.Add(ListenerFilters.Except(
+            ListenerFilters.Http(), [.. byPort.Where(port => !port.Any(IsSniffed)).Select(port => port.Key)]));
+    }
+
+    private static bool IsSniffed(FilterChainMatch match) => match.ApplicationProtocols.Any(PlainHttp.Contains);
 
     private static void AddPassthrough(Listener listener, View view, int port, MutualTlsMode mode, Observation observed, ServerPolicies policies) =>
         AddChains(listener, view, new(port, AppProtocol.Auto, [], ""), port == 0 ? "virtualInbound" : $"virtualInbound-{port}", mode, observed, policies);
@@ -143,7 +157,6 @@ internal static class InboundListener
         var manager = HttpManagers.Create($"inbound_0.0.0.0_{target.Port}", view.Mesh, view.Shape, observed);
         var headers = view.Shape.Settings.Headers;
         manager.ServerName = headers is { ServerValue.Length: > 0 } ? headers.ServerValue : ServerName;
-        if (headers?.ServerDisabled == true) manager.ServerHeaderTransformation = HttpConnectionManager.Types.ServerHeaderTransformation.PassThrough;
         ClientCertificates.Apply(manager, headers, HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward);
         manager.RouteConfig = Route(view, target, cluster);
         manager.HttpFilters.Add(policies.HttpFilters);

@@ -22,6 +22,15 @@ internal static class ListenerFilters
         TypedConfig = Protos.Pack(new Envoy.Extensions.Filters.Listener.HttpInspector.V3.HttpInspector()),
     };
 
+    /// <summary>The same filter, but not on these ports.</summary>
+    public static ListenerFilter Except(ListenerFilter filter, IReadOnlyList<uint> ports)
+    {
+        if (ports.Count == 0) return filter;
+        var each = ports.Select(port => new ListenerFilterChainMatchPredicate { DestinationPortRange = new() { Start = (int)port, End = (int)port + 1 } }).ToList();
+        filter.FilterDisabled = each.Count == 1 ? each[0] : new() { OrMatch = new() { Rules = { each } } };
+        return filter;
+    }
+
     public static ListenerFilter ProxyProtocol() => new()
     {
         Name = "envoy.filters.listener.proxy_protocol",

@@ -18,14 +18,15 @@ internal static class RouteBuilder
         {
             if (rule.Match.IsEmpty)
             {
-                routes.Add(One(vs, rule, null, context));
+                routes.Add(One(vs, rule, null, RouteMatches.Build(null, vs.Semantics)!, context));
                 break;   // a rule without match takes all: the rest is never reached
             }
             foreach (var match in rule.Match)
             {
                 if (match.Port > 0 && match.Port != context.Port) continue;
                 if (!context.Applies(match.Gateways, match.SourceLabels, match.SourceNamespace)) continue;
-                var route = One(vs, rule, match, context);
+                if (RouteMatches.Build(match, vs.Semantics) is not { } condition) continue;
+                var route = One(vs, rule, match, condition, context);
                 routes.Add(route);
                 if (!context.IsGateway && RouteMatches.TakesAll(route)) return routes;
             }
@@ -55,13 +56,13 @@ internal static class RouteBuilder
         };
     }
 
-    private static Route One(VirtualService vs, HttpRule rule, HttpMatch? match, RouteContext context)
+    private static Route One(VirtualService vs, HttpRule rule, HttpMatch? match, RouteMatch condition, RouteContext context)
     {
         var name = rule.Name.Length > 0 && match is { Name.Length: > 0 } ? $"{rule.Name}.{match.Name}" : rule.Name;
         var route = new Route
         {
             Name = name,
-            Match = RouteMatches.Build(match, vs.Semantics),
+            Match = condition,
             Metadata = new() { FilterMetadata = { ["istio"] = Protos.Struct(("config", Value.ForString($"/apis/networking.istio.io/v1/namespaces/{vs.Namespace}/virtual-service/{vs.Name}"))) } },
             StatPrefix = match?.StatPrefix ?? "",
         };

@@ -10,7 +10,8 @@ internal static class RouteMatches
 {
     private const string ClaimPrefix = "@request.auth.claims";
 
-    public static RouteMatch Build(HttpMatch? match, RouteSemantics semantics)
+    /// <returns>Null for a match that can never hold; leaving its condition out would let everybody through.</returns>
+    public static RouteMatch? Build(HttpMatch? match, RouteSemantics semantics)
     {
         var made = new RouteMatch();
         if (match is null)
@@ -19,8 +20,10 @@ internal static class RouteMatches
             return made;
         }
         Path(made, match, semantics);
-        foreach (var (name, value) in match.Headers) Header(made, name, value, inverted: false);
-        foreach (var (name, value) in match.WithoutHeaders) Header(made, name, value, inverted: true);
+        foreach (var (name, value) in match.Headers)
+            if (!Header(made, name, value, inverted: false)) return null;
+        foreach (var (name, value) in match.WithoutHeaders)
+            if (!Header(made, name, value, inverted: true)) return null;
         if (match.Method is not null) made.Headers.Add(HeaderOf(":method", match.Method));
         if (match.Authority is not null) made.Headers.Add(HeaderOf(":authority", match.Authority));
         if (match.Scheme is not null) made.Headers.Add(HeaderOf(":scheme", match.Scheme));
@@ -65,12 +68,13 @@ internal static class RouteMatches
         if (match.IgnoreUriCase) made.CaseSensitive = false;
     }
 
-    private static void Header(RouteMatch made, string name, StringMatch? value, bool inverted)
+    private static bool Header(RouteMatch made, string name, StringMatch? value, bool inverted)
     {
         if (name.StartsWith(ClaimPrefix, StringComparison.OrdinalIgnoreCase))
         {
-            if (Claim(name[ClaimPrefix.Length..], value, inverted) is { } claim) made.DynamicMetadata.Add(claim);
-            return;
+            if (Claim(name[ClaimPrefix.Length..], value, inverted) is not { } claim) return false;
+            made.DynamicMetadata.Add(claim);
+            return true;
         }
         var matcher = HeaderOf(name, value);
         if (inverted)
@@ -79,6 +83,7 @@ internal static class RouteMatches
             if (matcher.HeaderMatchSpecifierCase != HeaderMatcher.HeaderMatchSpecifierOneofCase.PresentMatch) matcher.TreatMissingHeaderAsEmpty = true;
         }
         made.Headers.Add(matcher);
+        return true;
     }
 
     private static HeaderMatcher HeaderOf(string name, StringMatch? value)

@@ -64,7 +64,7 @@ internal sealed class AccessRule(AuthorizationPolicy policy, bool forTcp, TrustD
             "source.namespace" => Add(values, RbacMatchers.Namespace, who, onlyHttp: false),
             "source.serviceAccount" => Add(values, value => RbacMatchers.ServiceAccount(value, policy.Namespace), who, onlyHttp: false),
             "source.trustDomain" => Add(values, RbacMatchers.TrustDomain, who, onlyHttp: false),
-            "source.principal" => Add(domains.Expand(values), RbacMatchers.Peer, who, onlyHttp: false),
+            "source.principal" => Add(values, RbacMatchers.Peer, who, onlyHttp: false),
             "request.auth.principal" => Add(values, RbacMatchers.TokenPrincipal, who, onlyHttp: true),
             "request.auth.audiences" => Add(values, value => RbacMatchers.Claim(["aud"], RbacMatchers.Text(value)), who, onlyHttp: true),
             "request.auth.presenter" => Add(values, value => RbacMatchers.Claim(["azp"], RbacMatchers.Text(value)), who, onlyHttp: true),

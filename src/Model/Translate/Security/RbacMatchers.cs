@@ -40,7 +40,7 @@ internal static class RbacMatchers
         var template = value.Replace("{**}", "**", StringComparison.Ordinal).Replace("{*}", "*", StringComparison.Ordinal);
         return new()
         {
-            Matcher = Protos.Extension("uri-template", new Envoy.Extensions.Path.Match.UriTemplate.V3.UriTemplateMatchConfig { PathTemplate = template }),
+            UriTemplate = Protos.Extension("uri-template", new Envoy.Extensions.Path.Match.UriTemplate.V3.UriTemplateMatchConfig { PathTemplate = template }),
         };
     }
 
