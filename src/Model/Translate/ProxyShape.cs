@@ -22,7 +22,8 @@ internal sealed record ProxyShape(ClientKind Kind, string Namespace, LabelSet La
     public string Workload { get; init; } = "";
     public ProxySettings Settings { get; init; } = ProxySettings.Default;
 
-    public bool CountsAttempts => Settings.Headers?.AttemptCountDisabled != true;
+    /// <summary>Istio's sidecars count whatever proxyHeaders.attemptCount says; gateways obey.</summary>
+    public bool CountsAttempts => !Kind.IsGateway || Settings.Headers?.AttemptCountDisabled != true;
 
     public static ProxyShape Of(ProxyNode proxy, MeshConfig mesh) => new(
         new ClientKind(proxy.IsGateway, proxy.HasIstioFilters) { Namespace = proxy.IsGateway ? proxy.Namespace : "" },
