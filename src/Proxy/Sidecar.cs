@@ -172,6 +172,7 @@ internal sealed class Sidecar : IDisposable
             ServiceAccount = bootstrap.ServiceAccount,
             TrustDomain = bootstrap.TrustDomain,
             IsGateway = bootstrap.IsGateway,
+            Identity = bootstrap.Identity,
             PeerMetadata = ControlNode.PeerMetadata(bootstrap),
             Http2BetweenSidecars = bootstrap.Http2BetweenSidecars,
             Environment = environment,

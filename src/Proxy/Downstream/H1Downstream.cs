@@ -45,7 +45,6 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
         };
     }
 
-    public bool HasInput => !_io.Input.IsEmpty;
     public FailureKind GoneAs => FailureKind.DownstreamClosed;
     public ProtocolError Problem => _reader.Problem;
     public Headers Trailers => _reader.Trailers;
@@ -119,7 +118,6 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     public void End(Headers? trailers)
     {
         _writer.End(_io, Settings.Http1.EnableTrailers ? trailers : null);
-        if (_exchange.Response.Body.Kind == BodyKind.Tunnel) _io.ShutdownWrite();
     }
 
     public ValueTask<IoStatus> FlushAsync(Deadline deadline)
@@ -224,6 +222,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     {
         if (_exchange.Upload.HasEnded && !_exchange.Upload.IsPumping) return true;
 
+        if (_exchange.Response.Body.Kind == BodyKind.Tunnel) _io.ShutdownWrite();
         _discardTimer.Arm(Deadline.After(_io.Loop.Clock, DiscardTimeout));
         await _exchange.Upload.DiscardAsync();
         _discardTimer.Disarm();

@@ -30,7 +30,6 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         _onDone = () => _running.GetAwaiter().GetResult();
     }
 
-    public bool HasInput => !_received.IsEmpty;
     /// <summary>An exchange of HTTP/1.1 that travels on our own HTTP/2: its caller had a connection and closed it.</summary>
     public FailureKind GoneAs => _exchange.Request is { Version: not HttpVersion.Http2 } ? FailureKind.DownstreamClosed : FailureKind.DownstreamReset;
     public ProtocolError Problem { get; private set; }

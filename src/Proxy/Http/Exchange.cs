@@ -106,6 +106,8 @@ internal sealed class Exchange
     public Security.PeerIdentity? UpstreamPeer { get; set; }
     public string UpstreamProtocol { get; set; } = "";
     public WorkloadLabels? UpstreamLabels { get; set; }
+    /// <summary>The caller told its metadata on this exchange: the answer brings ours.</summary>
+    public bool OwesPeerMetadata { get; set; }
     /// <summary>Whom the request came from, by its peer metadata; null when it brought none.</summary>
     public WorkloadLabels? DownstreamLabels { get; set; }
 
@@ -154,7 +156,7 @@ internal sealed class Exchange
         StartedAt = Clock.GetTimestamp();
         StartedUtc = Clock.GetUtcNow();
         Source = client.Source;
-        IsInternal = IsTraced = IsOperationNamed = ResponseStarted = RouteIsStale = WantedEndpointIsStrict = false;
+        IsInternal = OwesPeerMetadata = IsTraced = IsOperationNamed = ResponseStarted = RouteIsStale = WantedEndpointIsStrict = false;
         Span = null;
         OriginalPath = HashCookie = WantedEndpoint = UpstreamFailure = null;
         (Routes, VirtualHost, Route, WeightedCluster, Hash) = (null, null, null, null, null);

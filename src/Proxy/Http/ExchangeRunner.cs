@@ -70,6 +70,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         exchange.BeginAttempt(stream, retry?.PerTryTimeout);
         if (exchange.CutBy is { } cut) return new(cut, exchange.CallerIsGone ? Side.Downstream : Side.Upstream);
 
+        PeerExchange.ToUpstream(exchange, stream);
         return await Forwarding.AskAsync(exchange, stream, mayRetry: retry is not null && exchange.Attempt <= retry.RetriesMax);
     }
 
@@ -172,6 +173,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         exchange.StopTimers();
         exchange.EndedAt = exchange.Clock.GetTimestamp();
         filters.OnEnd(exchange);
+        RequestStats.Record(exchange);
         exchange.Worker.Logs.Record(exchange);
         exchange.EndAttempt();
         exchange.Upload.End();

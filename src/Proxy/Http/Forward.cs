@@ -28,6 +28,7 @@ internal static class Forwarding
 
         exchange.UpstreamFirstByteAt = exchange.Clock.GetTimestamp();
         exchange.Response = upstream.Head;
+        PeerExchange.FromUpstream(exchange, upstream.Connection);
         return null;
     }
 

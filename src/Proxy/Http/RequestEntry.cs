@@ -15,6 +15,7 @@ internal static class RequestEntry
         var (request, settings) = (exchange.Request, exchange.Settings);
         ApplyAddresses(exchange);
         CleanInternalHeaders(exchange);
+        PeerExchange.FromDownstream(exchange);
         ApplyClientCertificate(exchange);
         if (settings.Tracing is not null && exchange.Client.Listener.Direction != TrafficDirection.Outbound) exchange.IsOperationNamed = request.Headers.Remove(KnownHeader.XEnvoyDecoratorOperation);
         if (!request.Headers.Has(KnownHeader.XForwardedProto) || settings.UseRemoteAddress && settings.TrustedHops == 0)

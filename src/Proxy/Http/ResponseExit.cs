@@ -29,6 +29,7 @@ internal static class ResponseExit
         if (settings.Via.Length > 0) headers.Append(KnownHeader.Via, Encoding.Latin1.GetBytes(settings.Via));
         if (settings.AlwaysSetRequestIdInResponse && exchange.Request.Headers.TryGet(KnownHeader.XRequestId, out var id)) headers.Set(KnownHeader.XRequestId, id);
         headers.Remove(KnownHeader.XEnvoyImmediateHealthCheckFail);
+        PeerExchange.ToDownstream(exchange);
         if (settings.Tracing is not null) Decorate(exchange);
         exchange.Status = exchange.Response.Status;
     }

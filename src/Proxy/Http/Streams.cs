@@ -48,9 +48,6 @@ internal interface IDownstreamStream : IBodySource, IBodySink
     /// <summary>From here on bytes both ways, whatever they are: an upgrade or CONNECT was answered.</summary>
     void BeginTunnel();
 
-    /// <summary>Bytes are here that nobody has read: a read would not wait.</summary>
-    bool HasInput { get; }
-
     /// <summary>Whether its caller closes (HTTP/1) or resets (HTTP/2) when it gives up.</summary>
     FailureKind GoneAs { get; }
 

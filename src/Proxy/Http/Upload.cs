@@ -129,17 +129,16 @@ internal sealed class Upload(Exchange exchange)
         var source = exchange.Downstream;
         while (!HasEnded)
         {
-            if (_sink is { } sink && (sink.Backlog > BacklogBytesMax || !source.HasInput))
-            {
-                // A sink that fails is the response's affair: its reader finds out.
-                await sink.FlushAsync(Deadline.Never);
-            }
             if (source.TryRead(out var piece))
             {
                 Pass(piece);
-                if (HasEnded && _sink is { } last) await last.FlushAsync(Deadline.Never);
+                // A sink that fails is the response's affair: its reader finds out.
+                if (_sink is { } sink && (HasEnded || sink.Backlog > BacklogBytesMax)) await sink.FlushAsync(Deadline.Never);
                 continue;
             }
+
+            // About to wait: let the upstream have what is there.
+            if (_sink is { Backlog: > 0 } waiting) await waiting.FlushAsync(Deadline.Never);
 
             var status = await source.WaitAsync(Deadline.Never);
             if (status == IoStatus.Ok) continue;

@@ -39,6 +39,9 @@ internal sealed class ClusterState
     public int Connections { get; private set; }
     public int Retries { get; private set; }
 
+    /// <summary>Series that this cluster's requests are counted in.</summary>
+    public SeriesCache Series { get; } = new();
+
     /// <summary>Rung when a connection became free or was closed: whoever waits for one looks again.</summary>
     public LoopSignal RoomFreed { get; }
 

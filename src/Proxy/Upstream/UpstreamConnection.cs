@@ -17,8 +17,11 @@ internal sealed class UpstreamConnection(EndpointState endpoint, Connection io)
     public string Alpn { get; } = (io as TlsConnection)?.Alpn ?? "";
     public long OpenedAt { get; } = io.Loop.Clock.GetTimestamp();
 
+    /// <summary>Mutual TLS with another proxy of the mesh.</summary>
+    public bool IsMeshTls => Peer is { SpiffeId.Length: > 0 };
+    /// <summary>Our own metadata was sent on it.</summary>
+    public bool ToldPeer { get; set; }
+
     /// <summary>Istio's peer metadata, once the upstream has told it on this connection.</summary>
     public Observe.WorkloadLabels? PeerLabels { get; set; }
-    /// <summary>The header text <see cref="PeerLabels"/> was read from, so that the same text need not be read again.</summary>
-    public byte[]? PeerLabelsText { get; set; }
 }

@@ -10,11 +10,15 @@ namespace Mesh.Proxy.Upstream;
 /// <summary>One loop and all that the proxy keeps on it: its clusters, its counters, what it was last told. Nothing here is shared with another loop.</summary>
 internal sealed class Worker
 {
+    /// <summary>Peers whose own words are remembered; beyond it all are forgotten and heard again.</summary>
+    private const int PeersMax = 4096;
+
     private readonly Dictionary<string, ClusterState> _clusters = [];
     private readonly Dictionary<string, byte[]> _bytes = [];
     private readonly byte[] _date = new byte[29];
     private string _lastText = "";
     private byte[] _lastBytes = [];
+    private readonly Dictionary<byte[], WorkloadLabels?> _peers = new(BytesComparer.Instance);
     private long _streamIds, _connectionIds, _dateSecond = -1;
 
     public Worker(int index, Loop loop, TlsProvider tls, ProxyNode node, LogFiles files, ILogger log)
@@ -47,6 +51,21 @@ internal sealed class Worker
     public long NextStreamId() => (++_streamIds << 8) | (uint)Index;
 
     public long NextConnectionId() => (++_connectionIds << 8) | (uint)Index;
+
+    /// <summary>Series of requests that reached no cluster.</summary>
+    public SeriesCache SeriesWithoutCluster { get; } = new();
+
+    /// <summary>What a peer said of itself; the same object for the same text.</summary>
+    public WorkloadLabels? PeerLabels(ReadOnlySpan<byte> text)
+    {
+        var known = _peers.GetAlternateLookup<ReadOnlySpan<byte>>();
+        if (known.TryGetValue(text, out var labels)) return labels;
+
+        if (_peers.Count >= PeersMax) _peers.Clear();
+        labels = PeerMetadata.Read(text);
+        _peers[text.ToArray()] = labels;
+        return labels;
+    }
 
     /// <summary>The present second as HTTP writes it, written once a second.</summary>
     public ReadOnlySpan<byte> HttpDate()
@@ -107,6 +126,8 @@ internal sealed record ProxyNode
     public string ServiceAccount { get; init; } = "";
     public string TrustDomain { get; init; } = "cluster.local";
     public bool IsGateway { get; init; }
+    /// <summary>Our own SPIFFE id.</summary>
+    public string Identity { get; init; } = "unknown";
     /// <summary>Our workload metadata as peers get it: base64 of the serialised struct; empty when none is told.</summary>
     public string PeerMetadata { get; init; } = "";
     /// <summary>HTTP/2 between this mesh's own sidecars.</summary>
