@@ -10,11 +10,10 @@ internal static class GatewayTranslation
 
     public static ProxyConfiguration Build(View view, Parts parts, ProxyConfiguration? before)
     {
-        var clusters = ImmutableArray.CreateBuilder<NamedResource>();
-        OutboundClusters.Add(view, view.Scope.Services, parts, clusters);
+        var shared = OutboundClusters.List(view, parts);
+        var clusters = shared.Items.ToBuilder();
         clusters.Add(parts.Share(Names.BlackHole, FixedClusters.BlackHole(view.Mesh)));
-        var endpoints = ImmutableArray.CreateBuilder<NamedResource>();
-        OutboundClusters.AddEndpoints(view, view.Scope.Services, parts, endpoints);
+        var endpoints = OutboundClusters.EndpointList(view, parts);
 
         ImmutableArray<TargetRef> attached = view.Shape.Labels[GatewayNameLabel] is { } name ? [new("gateway.networking.k8s.io", "Gateway", name)] : [];
         var observed = Observing.For(view, TrafficSide.Client);
@@ -23,9 +22,10 @@ internal static class GatewayTranslation
         return new()
         {
             Clusters = ResourceSet.Of(clusters.ToImmutable(), before?.Clusters),
-            Endpoints = ResourceSet.Of(endpoints.ToImmutable(), before?.Endpoints),
-            Listeners = ResourceSet.Of([.. listeners.Select(listener => parts.Share(listener.Name, listener))], before?.Listeners),
+            Endpoints = parts.Set(endpoints, before?.Endpoints),
+            Listeners = ResourceSet.Of([.. listeners.Select(listener => parts.Share(listener.Name, TcpMetrics.Add(listener, observed)))], before?.Listeners),
             Routes = ResourceSet.Of([.. tables.Select(table => parts.Share(table.Key, GatewayRoutes.Build(view, table.Key, table.Value)))], before?.Routes),
+            KeptAlive = [shared, endpoints],
             Secrets = ResourceSet.Of([.. GatewaySecrets.All(secrets, view).Select(secret => parts.Share(secret.Name, secret.Secret))], before?.Secrets),
         };
     }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mesh.Model.World;
 
 namespace Mesh.Model.Translate;
@@ -19,6 +20,25 @@ public sealed class ProxyConfiguration
     /// <summary>Virtual hosts one by one, for proxies that take them so (VHDS).</summary>
     public ResourceSet VirtualHosts { get; init; } = ResourceSet.Empty;
 
+    /// <summary>Shared lists that live as long as this; the memos hold them weakly.</summary>
+    internal ImmutableArray<object> KeptAlive { get; init; } = [];
+
+    /// <summary>What all but the endpoints were made from.</summary>
+    internal ConfigurationBasis? Basis { get; init; }
+
+    internal ProxyConfiguration WithEndpoints(ResourceSet endpoints, object keptAlive) => new()
+    {
+        Clusters = Clusters,
+        Endpoints = endpoints,
+        Listeners = Listeners,
+        Routes = Routes,
+        Secrets = Secrets,
+        Names = Names,
+        VirtualHosts = VirtualHosts,
+        Basis = Basis,
+        KeptAlive = [.. KeptAlive.RemoveAt(KeptAlive.Length - 1), keptAlive],
+    };
+
     /// <summary>The set for a type URL; empty for types that the mesh does not serve.</summary>
     public ResourceSet Of(string typeUrl) => typeUrl switch
     {
@@ -32,6 +52,9 @@ public sealed class ProxyConfiguration
         _ => ResourceSet.Empty,
     };
 }
+
+/// <summary>While these are the same objects, only endpoints can have changed.</summary>
+internal sealed record ConfigurationBasis(Scope Scope, Policies Policies, object EndpointIdentity, object FetchedKeys);
 
 internal static class TypeUrls
 {

@@ -8,8 +8,17 @@ namespace Mesh.Model.Translate;
 /// <summary>Envoy's Node message to the proxy it introduces.</summary>
 public static class ProxyNodes
 {
+    private const string OwnName = "mesh";
+
     /// <returns>Null when the id is not of Istio's form.</returns>
-    public static ProxyNode? From(Proto.Node node) => ProxyNode.Parse(
+    public static ProxyNode? From(Proto.Node node)
+    {
+        var proxy = Parse(node);
+        // Our own proxy says its name; it has Istio's filters. A stock Envoy under Istio's metadata has not.
+        return proxy is null || node.UserAgentName != OwnName ? proxy : proxy with { HasIstioFilters = true };
+    }
+
+    private static ProxyNode? Parse(Proto.Node node) => ProxyNode.Parse(
         node.Id, node.Cluster, new(node.Locality?.Region ?? "", node.Locality?.Zone ?? "", node.Locality?.SubZone ?? ""),
         node.Metadata is null ? null : Map(node.Metadata, ""));
 

@@ -9,32 +9,50 @@ internal static class SidecarTranslation
 {
     public static ProxyConfiguration Build(View view, Parts parts, ProxyConfiguration? before)
     {
+        var endpoints = OutboundClusters.EndpointList(view, parts);
+        var basis = new ConfigurationBasis(view.Scope, view.World.Policies, view.World.EndpointIdentity, view.World.FetchedKeys);
+        if (before is not null && before.Basis == basis) return before.WithEndpoints(parts.Set(endpoints, before.Endpoints), endpoints);
+
         var outbound = Observing.For(view, TrafficSide.Client);
         var inbound = Observing.For(view, TrafficSide.Server);
         var targets = InboundTargets.Of(view);
 
-        var clusters = ImmutableArray.CreateBuilder<NamedResource>();
-        OutboundClusters.Add(view, view.Scope.Services, parts, clusters);
+        var shared = OutboundClusters.List(view, parts);
+        var clusters = ImmutableArray.CreateBuilder<NamedResource>(shared.Items.Length + targets.Length + 3);
+        clusters.AddRange(shared.Items);
         foreach (var target in targets) clusters.Add(Inbound(view, target, parts));
         clusters.Add(parts.Share(Names.BlackHole, FixedClusters.BlackHole(view.Mesh)));
         clusters.Add(parts.Share(Names.Passthrough, FixedClusters.Passthrough(view.Mesh, view.Shape.Kind.HasIstioFilters)));
         clusters.Add(parts.Share(Names.InboundPassthrough, FixedClusters.InboundPassthrough(view.Mesh)));
 
-        var endpoints = ImmutableArray.CreateBuilder<NamedResource>();
-        OutboundClusters.AddEndpoints(view, view.Scope.Services, parts, endpoints);
-
-        var (made, needs) = OutboundListeners.Build(view, outbound);
-        made.AddRange(InboundListener.Build(view, targets, inbound, ServerPolicies.For(view, [])));
-        var routes = needs.DistinctBy(need => need.Name)
-            .Select(need => parts.Share(need.Name, OutboundRoutes.Build(view, need.Egress, need.Name, need.Port, need.Only)));
-
+        var toOthers = Outbound(view, outbound, parts);
+        var toUs = InboundListener.Build(view, targets, inbound, ServerPolicies.For(view, []))
+            .Select(listener => parts.Share(listener.Name, TcpMetrics.Add(listener, inbound)));
         return new()
         {
             Clusters = ResourceSet.Of(clusters.ToImmutable(), before?.Clusters),
-            Endpoints = ResourceSet.Of(endpoints.ToImmutable(), before?.Endpoints),
-            Listeners = ResourceSet.Of([.. made.Select(listener => parts.Share(listener.Name, listener))], before?.Listeners),
-            Routes = ResourceSet.Of([.. routes], before?.Routes),
+            Endpoints = parts.Set(endpoints, before?.Endpoints),
+            Listeners = ResourceSet.Of([.. toOthers.Listeners, .. toUs], before?.Listeners),
+            Routes = ResourceSet.Of(toOthers.Routes, before?.Routes),
+            Names = NameTables.Build(view, parts, before?.Names),
+            Basis = basis,
+            KeptAlive = [shared, toOthers, endpoints],
         };
+    }
+
+    private static OutboundPart Outbound(View view, Observation observed, Parts parts)
+    {
+        var shape = view.Shape;
+        var key = new OutboundKey(
+            view.Scope, view.LabelsThatMatter, shape.Kind, shape.Settings, shape.AllowsHttp10, shape.AnswersDns, shape.IsCaptured, observed.Key,
+            observed.Metrics is not null, view.World.EndpointIdentity);
+        return parts.Outbound.Get(key, _ =>
+        {
+            var (listeners, needs) = OutboundListeners.Build(view, observed);
+            return new(
+                [.. listeners.Select(listener => parts.Share(listener.Name, TcpMetrics.Add(listener, observed)))],
+                [.. needs.DistinctBy(need => need.Name).Select(need => parts.Share(OutboundRoutes.Build(view, parts, need.Egress, need.Name, need.Port, need.Only)))]);
+        });
     }
 
     private static NamedResource Inbound(View view, InboundTarget target, Parts parts) => parts.Share(target.Cluster, FixedClusters.Inbound(

@@ -12,6 +12,9 @@ internal sealed class View(World.World world, ProxyShape shape, Scope scope)
     public Scope Scope { get; } = scope;
     public MeshConfig Mesh => World.Mesh;
 
+    /// <summary>The labels, where some rule asks for them; else none, so that callers share what they are sent.</summary>
+    public LabelSet LabelsThatMatter => Scope.Registry.LabelsMatter ? Shape.Labels : LabelSet.Empty;
+
     public MergedRule? RuleFor(MeshService service) => Scope.RuleFor(service, Shape.Labels);
 
     /// <summary>The service behind a host in a destination: what the scope shows; for gateways anything visible.</summary>

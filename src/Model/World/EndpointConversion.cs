@@ -6,7 +6,7 @@ namespace Mesh.Model.World;
 /// <summary>What one service's endpoints are made from; looked up by the caller, so that nothing else can be read.</summary>
 internal sealed record EndpointInputs(
     MeshService Service, ImmutableArray<EndpointSlice> Slices, ImmutableArray<KubeEndpoints> OldForm, ImmutableArray<WorkloadEntry> Workloads,
-    ImmutableArray<Pod> SelectedPods, Func<string, Pod?> PodNamed, Func<string, KubeNode?> NodeNamed);
+    ImmutableArray<Pod> SelectedPods, Func<string, Pod?> PodNamed, Func<string, Pod?> PodAt, Func<string, KubeNode?> NodeNamed);
 
 internal static class EndpointConversion
 {
@@ -50,7 +50,8 @@ internal static class EndpointConversion
             : EndpointHealth.NotReady;
         if (health == EndpointHealth.NotReady || health == EndpointHealth.Draining) return;
 
-        var pod = endpoint.TargetPod.Length > 0 ? inputs.PodNamed(endpoint.TargetPod) : null;
+        // A slice written by hand may name only the address.
+        var pod = endpoint.TargetPod.Length > 0 ? inputs.PodNamed(endpoint.TargetPod) : endpoint.Addresses is [var only, ..] ? inputs.PodAt(only) : null;
         foreach (var slicePort in slicePorts)
         {
             var servicePort = inputs.Service.Ports.FirstOrDefault(port => port.Name == slicePort.Name && port.Protocol != AppProtocol.Udp);
@@ -63,7 +64,7 @@ internal static class EndpointConversion
                     Labels = pod?.Meta.Labels ?? LabelSet.Empty,
                     Locality = LocalityOf(pod?.NodeName ?? endpoint.NodeName, pod?.Meta.Labels, inputs.NodeNamed) is var found && found != Locality.None
                         ? found : new("", endpoint.Zone, ""),
-                    Namespace = inputs.Service.Namespace,
+                    Namespace = pod?.Namespace ?? inputs.Service.Namespace,
                     ServiceAccount = pod?.ServiceAccount ?? "",
                     Workload = pod?.Workload ?? "",
                     Network = pod?.Meta.Labels["topology.istio.io/network"] ?? "",

@@ -12,9 +12,14 @@ internal sealed class EndpointStore
     private readonly HashSet<(string Namespace, string Service)> dirtySlices = [];
     private readonly Dictionary<string, List<LabelSet>> dirtyLabels = [];
     private readonly HashSet<(string Namespace, string Pod)> dirtyPods = [];
+    private readonly Dictionary<string, Pod> podsByIp = [];
+    private readonly HashSet<string> dirtyIps = [];
     private ImmutableArray<MeshService> known = [];
     private bool allDirty = true;
     private Dictionary<MeshService, ServiceEndpoints>? snapshot;
+
+    /// <summary>Stays the same object while no change of endpoints can matter to anything but the endpoints sent.</summary>
+    public object Identity { get; private set; } = new();
 
     public void Touched(Resource? before, Resource? after)
     {
@@ -31,6 +36,8 @@ internal sealed class EndpointStore
                 if (after is Pod now) inNamespace[pod.Name] = now;
                 else inNamespace.Remove(pod.Name);
                 dirtyPods.Add((pod.Namespace, pod.Name));
+                At(before as Pod, null);
+                At(null, after as Pod);
                 Label(before);
                 Label(after);
                 break;
@@ -75,9 +82,10 @@ internal sealed class EndpointStore
                 selector is null ? [] : [.. workloads.Where(workload => workload.Namespace == service.Namespace && selector.Selects(LabelsOf(workload)))],
                 selector is null || service.IsKubernetes || inNamespace is null ? []
                     : [.. inNamespace.Values.Where(pod => selector.Selects(pod.Meta.Labels)).OrderBy(pod => pod.Name, StringComparer.Ordinal)],
-                name => inNamespace?.GetValueOrDefault(name), Node);
+                name => inNamespace?.GetValueOrDefault(name), podsByIp.GetValueOrDefault, Node);
             var after = EndpointConversion.Build(inputs, before);
             if (ReferenceEquals(before, after)) continue;
+            if (before is null || before.Accounts != after.Accounts || service.Resolution != Resolution.Sent) Identity = new();
             made[service] = after;
             snapshot = null;
         }
@@ -85,6 +93,7 @@ internal sealed class EndpointStore
         dirtySlices.Clear();
         dirtyLabels.Clear();
         dirtyPods.Clear();
+        dirtyIps.Clear();
     }
 
     public Dictionary<MeshService, ServiceEndpoints> Snapshot() => snapshot ??= new(made);
@@ -92,11 +101,25 @@ internal sealed class EndpointStore
     private bool Reached(MeshService service)
     {
         if (service.IsKubernetes && dirtySlices.Contains((service.Namespace, service.Source.Name))) return true;
+        if (service.IsKubernetes && dirtyIps.Count > 0 && slices.TryGetValue((service.Namespace, service.Source.Name), out var ofService)
+            && ofService.Exists(slice => slice.Endpoints.Any(endpoint => endpoint.TargetPod.Length == 0 && endpoint.Addresses.Any(dirtyIps.Contains)))) return true;
         if (!dirtyLabels.TryGetValue(service.Namespace, out var labels)) return false;
         var selector = service.Source is KubeService kube ? kube.Selector : ((ServiceEntry)service.Source).Selector;
         if (selector is { Count: > 0 } && labels.Exists(selector.Selects)) return true;
         return service.IsKubernetes && slices.TryGetValue((service.Namespace, service.Source.Name), out var list)
             && list.Exists(slice => slice.Endpoints.Any(endpoint => dirtyPods.Contains((slice.Namespace, endpoint.TargetPod))));
+    }
+
+    private void At(Pod? before, Pod? after)
+    {
+        if (before is { Ip.Length: > 0 } && podsByIp.GetValueOrDefault(before.Ip) == before)
+        {
+            podsByIp.Remove(before.Ip);
+            dirtyIps.Add(before.Ip);
+        }
+        if (after is not { Ip.Length: > 0, HostNetwork: false } || after.Phase is "Succeeded" or "Failed") return;
+        podsByIp[after.Ip] = after;
+        dirtyIps.Add(after.Ip);
     }
 
     private void Label(Resource? resource)

@@ -24,10 +24,26 @@ public sealed class Registry
         Rules = new(rules, mesh);
         Sidecars = new(sidecars);
         Gateways = gateways;
+        LabelsMatter = rules.Any(rule => rule.WorkloadSelector is not null) || virtualServices.Any(AsksForLabels);
+        LocalityMatters = services.Any(service => service.Resolution is Resolution.Dns or Resolution.DnsRoundRobin);
+        NodesMatter = services.Any(service => service.IsNodeLocal);
+        FailoverByLabels = mesh.Locality is { FailoverPriority.IsEmpty: false } || rules.Any(FailsOverByLabels);
         byHost = services.GroupBy(service => service.Host).ToDictionary(group => group.Key, group => group.ToImmutableArray());
     }
 
     public MeshConfig Mesh { get; }
+
+    /// <summary>True when some service is only to be reached on the caller's own node.</summary>
+    public bool NodesMatter { get; }
+
+    /// <summary>True when some rule orders endpoints by the labels they share with the caller.</summary>
+    public bool FailoverByLabels { get; }
+
+    /// <summary>True when some rule asks for the caller's labels; else callers of one namespace are all alike.</summary>
+    public bool LabelsMatter { get; }
+
+    /// <summary>True when some cluster carries its endpoints itself, in an order that the caller's place decides.</summary>
+    public bool LocalityMatters { get; }
 
     /// <summary>Oldest first.</summary>
     public ImmutableArray<MeshService> Services { get; }
@@ -83,6 +99,17 @@ public sealed class Registry
     ]);
 
     private bool IsPublic(VirtualService vs) => (vs.ExportTo.IsEmpty ? Mesh.VirtualServiceExportTo : vs.ExportTo).Contains("*");
+
+    private static bool FailsOverByLabels(DestinationRule rule)
+    {
+        static bool In(TrafficPolicy? policy) =>
+            policy?.LoadBalancer?.Locality is { FailoverPriority.IsEmpty: false } || policy is not null && policy.Ports.Any(port => In(port.Policy));
+        return In(rule.TrafficPolicy) || rule.Subsets.Any(subset => In(subset.TrafficPolicy));
+    }
+
+    private static bool AsksForLabels(VirtualService vs) =>
+        vs.Http.Any(rule => rule.Match.Any(match => match.SourceLabels.Count > 0))
+        || vs.Tls.Concat(vs.Tcp).Any(rule => rule.Match.Any(match => match.SourceLabels.Count > 0));
 
     private bool Reaches(VirtualService vs, string ns) =>
         Exports.Reach(vs.ExportTo.IsEmpty ? Mesh.VirtualServiceExportTo : vs.ExportTo, vs.Namespace, ns);

@@ -10,6 +10,11 @@ public sealed class World
     public required Registry Registry { get; init; }
     public required Policies Policies { get; init; }
     public required IReadOnlyDictionary<MeshService, ServiceEndpoints> Endpoints { get; init; }
+
+    /// <summary>
+    /// The same object while accounts behind services, addresses of headless ones and of names stay: then clusters and listeners stay too.
+    /// </summary>
+    public required object EndpointIdentity { get; init; }
     public required IReadOnlyDictionary<string, Pod> PodsByIp { get; init; }
     public required IReadOnlyDictionary<string, LabelSet> NamespaceLabels { get; init; }
     public required IReadOnlyDictionary<string, KubeNode> Nodes { get; init; }

@@ -78,6 +78,7 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
             Registry = registry,
             Policies = policies,
             Endpoints = endpoints.Snapshot(),
+            EndpointIdentity = endpoints.Identity,
             PodsByIp = Part<Pod, IReadOnlyDictionary<string, Pod>>(last?.PodsByIp, pods =>
             {
                 var byIp = new Dictionary<string, Pod>();

@@ -8,7 +8,11 @@ namespace Mesh.Model.Translate;
 /// <summary>Where certificates come from: <c>default</c> and <c>ROOTCA</c> from the proxy's own agent, gateways' credentials over the xDS stream.</summary>
 internal static class MeshTls
 {
-    private static readonly ConfigSource Agent = new()
+    // Without the workload's own certificate nothing works, so it is waited for as long as it takes; files that are not there are given up.
+    private static readonly ConfigSource Agent = FromSocket(new());
+    private static readonly ConfigSource AgentFiles = FromSocket(null);
+
+    private static ConfigSource FromSocket(Google.Protobuf.WellKnownTypes.Duration? patience) => new()
     {
         ApiConfigSource = new()
         {
@@ -18,14 +22,14 @@ internal static class MeshTls
             GrpcServices = { new GrpcService { EnvoyGrpc = new() { ClusterName = "sds-grpc" } } },
         },
         ResourceApiVersion = ApiVersion.V3,
-        InitialFetchTimeout = new(),
+        InitialFetchTimeout = patience,
     };
 
     private static readonly ConfigSource Stream = new() { Ads = new(), ResourceApiVersion = ApiVersion.V3 };
 
     public static SdsSecretConfig Certificate { get; } = FromAgent("default");
 
-    public static SdsSecretConfig FromAgent(string name) => new() { Name = name, SdsConfig = Agent };
+    public static SdsSecretConfig FromAgent(string name) => new() { Name = name, SdsConfig = name.StartsWith("file-", StringComparison.Ordinal) ? AgentFiles : Agent };
 
     public static SdsSecretConfig OverAds(string name) => new() { Name = name, SdsConfig = Stream };
 

@@ -7,7 +7,35 @@ namespace Mesh.Model.Translate;
 /// <summary>The clusters of every service that a proxy may call, and the endpoints of those that are sent them.</summary>
 internal static class OutboundClusters
 {
-    public static void Add(View view, IEnumerable<MeshService> services, Parts parts, ImmutableArray<NamedResource>.Builder clusters)
+    /// <summary>Shared by all proxies that see the same services in the same way.</summary>
+    public static ResourceList List(View view, Parts parts)
+    {
+        var key = new ClustersKey(
+            view.Scope, view.LabelsThatMatter, view.Shape.Kind, view.Scope.Registry.LocalityMatters ? view.Shape.Locality : Locality.None,
+            view.World.EndpointIdentity, view.World.Policies);
+        return parts.ClusterLists.Get(key, _ =>
+        {
+            var clusters = ImmutableArray.CreateBuilder<NamedResource>();
+            Add(view, view.Scope.Services, parts, clusters);
+            return new(clusters.ToImmutable());
+        });
+    }
+
+    public static ResourceList EndpointList(View view, Parts parts)
+    {
+        var registry = view.Scope.Registry;
+        var key = new EndpointsKey(
+            view.Scope, registry.LabelsMatter || registry.FailoverByLabels ? view.Shape.Labels : LabelSet.Empty, view.Shape.Kind.IsGateway,
+            view.Shape.Locality, registry.NodesMatter ? view.Shape.NodeName : "", view.World.Endpoints, view.World.Policies);
+        return parts.EndpointLists.Get(key, _ =>
+        {
+            var endpoints = ImmutableArray.CreateBuilder<NamedResource>();
+            AddEndpoints(view, view.Scope.Services, parts, endpoints);
+            return new(endpoints.ToImmutable());
+        });
+    }
+
+    private static void Add(View view, IEnumerable<MeshService> services, Parts parts, ImmutableArray<NamedResource>.Builder clusters)
     {
         foreach (var service in services)
         {
@@ -18,7 +46,7 @@ internal static class OutboundClusters
         }
     }
 
-    public static void AddEndpoints(View view, IEnumerable<MeshService> services, Parts parts, ImmutableArray<NamedResource>.Builder assignments)
+    private static void AddEndpoints(View view, IEnumerable<MeshService> services, Parts parts, ImmutableArray<NamedResource>.Builder assignments)
     {
         foreach (var service in services)
         {

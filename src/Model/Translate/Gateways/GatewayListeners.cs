@@ -109,7 +109,7 @@ internal static class GatewayListeners
         if (settings.Headers?.SetCurrentClientCertDetails.Exists != true && manager.SetCurrentClientCertDetails is { } details) details.Cert = true;
         manager.Rds = new() { ConfigSource = Protos.Ads, RouteConfigName = server.RouteName };
         manager.HttpFilters.Add(policies.HttpFilters);
-        HttpManagers.AddCommonFilters(manager, view.Shape, isOutbound: true);
+        HttpManagers.AddCommonFilters(manager, view.Shape, observed, isOutbound: true);
         return HttpManagers.AsNetworkFilter(manager);
     }
 

@@ -23,6 +23,7 @@ internal static class HttpManagers
             StatPrefix = statPrefix,
             UseRemoteAddress = false,
             StreamIdleTimeout = new(),
+            Proxy100Continue = true,
             NormalizePath = mesh.PathNormalization != PathNormalization.None,
             PathWithEscapedSlashesAction = mesh.PathNormalization == PathNormalization.DecodeAndMergeSlashes
                 ? HttpConnectionManager.Types.PathWithEscapedSlashesAction.UnescapeAndForward
@@ -48,12 +49,15 @@ internal static class HttpManagers
     }
 
     /// <summary>The end of every filter list. Faults and CORS act only where a route asks for them.</summary>
-    public static void AddCommonFilters(HttpConnectionManager manager, ProxyShape shape, bool isOutbound)
+    public static void AddCommonFilters(HttpConnectionManager manager, ProxyShape shape, Observation observed, bool isOutbound)
     {
+        // Who calls must be known before anything else looks at the request.
+        if (shape.Kind.HasIstioFilters) manager.HttpFilters.Insert(0, IstioFilters.PeerMetadata(isOutbound, shape.Settings.Headers));
         manager.HttpFilters.Add(Filter("envoy.filters.http.grpc_stats", new FilterConfig { EmitFilterState = true, StatsForAllMethods = false }));
-        if (isOutbound && shape.Kind.HasIstioFilters) manager.HttpFilters.Add(new HttpFilter { Name = "istio.alpn", TypedConfig = IstioFilters.Alpn });
+        if (isOutbound && shape.Kind.HasIstioFilters) manager.HttpFilters.Add(IstioFilters.AlpnFilter);
         manager.HttpFilters.Add(Filter("envoy.filters.http.fault", new HTTPFault()));
         manager.HttpFilters.Add(Filter("envoy.filters.http.cors", new Envoy.Extensions.Filters.Http.Cors.V3.Cors()));
+        if (shape.Kind.HasIstioFilters && observed.Metrics is { } metrics) manager.HttpFilters.Add(Filter("istio.stats", metrics));
         manager.HttpFilters.Add(Filter("envoy.filters.http.router", new Router { SuppressEnvoyHeaders = shape.Settings.Headers?.EnvoyDebugHeadersDisabled == true }));
     }
 

@@ -160,7 +160,7 @@ internal static class InboundListener
         ClientCertificates.Apply(manager, headers, HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward);
         manager.RouteConfig = Route(view, target, cluster);
         manager.HttpFilters.Add(policies.HttpFilters);
-        HttpManagers.AddCommonFilters(manager, view.Shape, isOutbound: false);
+        HttpManagers.AddCommonFilters(manager, view.Shape, observed, isOutbound: false);
         return HttpManagers.AsNetworkFilter(manager);
     }
 

@@ -62,7 +62,7 @@ internal sealed class Draft(string address, int port, EgressScope egress)
             ContinueOnListenerFiltersTimeout = true,
             ListenerFiltersTimeout = Protos.Span(view.Mesh.ProtocolDetectionTimeout),
         };
-        if (routeName is not null || isTls) listener.ListenerFilters.Add(ListenerFilters.Tls());
+        if (isTls) listener.ListenerFilters.Add(ListenerFilters.Tls());
         if (routeName is not null)
         {
             listener.ListenerFilters.Add(ListenerFilters.Http());
@@ -90,7 +90,7 @@ internal sealed class Draft(string address, int port, EgressScope egress)
             var manager = HttpManagers.Create($"outbound_{address}_{port}", view.Mesh, view.Shape, observed);
             manager.Rds = new() { ConfigSource = Protos.Ads, RouteConfigName = routeName };
             if (apart) manager.HttpFilters.Add(AlpnState(protocols[0] == "h2c"));
-            HttpManagers.AddCommonFilters(manager, view.Shape, isOutbound: true);
+            HttpManagers.AddCommonFilters(manager, view.Shape, observed, isOutbound: true);
             var match = new FilterChainMatch { TransportProtocol = "raw_buffer" };
             match.ApplicationProtocols.Add(protocols);
             listener.FilterChains.Add(new FilterChain { FilterChainMatch = match, Filters = { HttpManagers.AsNetworkFilter(manager) } });

@@ -9,9 +9,9 @@ namespace Mesh.Model.Translate;
 internal static class OutboundRoutes
 {
     /// <param name="name"><c>8080</c>, or <c>host:8080</c> for a detected port.</param>
-    public static RouteConfiguration Build(View view, EgressScope egress, string name, int port, MeshService? only)
+    public static NamedResource Build(View view, Parts parts, EgressScope egress, string name, int port, MeshService? only)
     {
-        var table = new RouteConfiguration
+        var head = new RouteConfiguration
         {
             Name = name,
             ValidateClusters = false,
@@ -19,19 +19,44 @@ internal static class OutboundRoutes
             MaxDirectResponseBodySizeBytes = 1_048_576,
         };
         var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        var table = new List<EncodedHost>();
         foreach (var (service, host, routes) in Hosts(view, egress, port, only))
         {
-            var made = new VirtualHost { Name = Names.HostAndPort(host, port), IncludeRequestAttemptCount = view.Shape.CountsAttempts };
-            if (only is not null) made.Domains.Add("*");
-            else
-                foreach (var domain in Domains(view, service, host))
-                    if (taken.Add(domain)) made.Domains.Add(domain);
-            if (made.Domains.Count == 0 || only is not null && table.VirtualHosts.Count > 0) continue;
-            made.Routes.Add(routes);
-            table.VirtualHosts.Add(made);
+            if (only is not null && table.Count > 0) break;
+            if (Encoded(view, parts, service, host, port, routes, only is not null, taken) is { } made) table.Add(made);
         }
-        if (only is null) table.VirtualHosts.Add(VirtualHosts.CatchAll(view.Scope.Outbound, view.Shape.CountsAttempts));
-        return table;
+        if (only is null) table.Add(HostBytes.Encode(VirtualHosts.CatchAll(view.Scope.Outbound, view.Shape.CountsAttempts)));
+        return HostBytes.Table(head, table);
+    }
+
+    /// <param name="routes">Null for a service without VirtualService, whose host is the same in every table it is in.</param>
+    /// <returns>Null when other hosts took all its names.</returns>
+    private static EncodedHost? Encoded(
+        View view, Parts parts, MeshService? service, string host, int port, List<Route>? routes, bool isOnly, HashSet<string> taken)
+    {
+        if (routes is null && !isOnly && !view.Scope.AliasesOf(host).Any())
+        {
+            var key = new HostKey(
+                view.Mesh, service!, port, view.RuleFor(service!), service!.Namespace == view.Shape.Namespace ? view.Shape.Namespace : "", view.Shape.AnswersDns,
+                view.Shape.CountsAttempts);
+            var usual = parts.Hosts.Get(key, _ => HostBytes.Encode(Host(view, host, port, null, Domains(view, service, host), service)));
+            if (!usual.Domains.Any(taken.Contains))
+            {
+                taken.UnionWith(usual.Domains);
+                return usual;
+            }
+        }
+        var free = isOnly ? ["*"] : Domains(view, service, host).Where(taken.Add).ToList();
+        return free.Count == 0 ? null : HostBytes.Encode(Host(view, host, port, routes, free, service));
+    }
+
+    private static VirtualHost Host(View view, string host, int port, List<Route>? routes, IEnumerable<string> domains, MeshService? service)
+    {
+        var made = new VirtualHost { Name = Names.HostAndPort(host, port), IncludeRequestAttemptCount = view.Shape.CountsAttempts };
+        made.Domains.Add(domains);
+        if (routes is not null) made.Routes.Add(routes);
+        else made.Routes.Add(RouteBuilder.Default(service!, service!.PortNumbered(port)!, view.Routes(port, "mesh")));
+        return made;
     }
 
     private static IEnumerable<string> Domains(View view, MeshService? service, string host)
@@ -43,7 +68,7 @@ internal static class OutboundRoutes
     }
 
     /// <summary>Hosts that a VirtualService speaks for, oldest first, then the services that none speaks for.</summary>
-    private static IEnumerable<(MeshService? Service, string Host, List<Route> Routes)> Hosts(View view, EgressScope egress, int port, MeshService? only)
+    private static IEnumerable<(MeshService? Service, string Host, List<Route>? Routes)> Hosts(View view, EgressScope egress, int port, MeshService? only)
     {
         var services = new Dictionary<string, MeshService>();
         foreach (var service in only is null ? egress.Services : [only])
@@ -63,7 +88,7 @@ internal static class OutboundRoutes
                     routes ??= RouteBuilder.Build(vs, context);
                     if (routes.Count == 0) break;
                     left.Remove(host);
-                    yield return (exact, host, Copy(routes));
+                    yield return (exact, host, routes);
                     continue;
                 }
                 var covered = Hostnames.IsWildcard(host)
@@ -73,17 +98,17 @@ internal static class OutboundRoutes
                     routes ??= RouteBuilder.Build(vs, context);
                     if (routes.Count == 0) break;
                     left.Remove(service.Host);
-                    yield return (service, service.Host, Copy(routes));
+                    yield return (service, service.Host, routes);
                 }
                 // A host outside the registry is served on port 80 only, or where another host of the same rule has that port.
                 if (covered.Count > 0 || only is not null || view.Scope.Find(host) is not null) continue;
                 if (port != 80 && !vs.Hosts.Any(other => services.ContainsKey(other))) continue;
                 routes ??= RouteBuilder.Build(vs, context);
-                if (routes.Count > 0) yield return (null, host, Copy(routes));
+                if (routes.Count > 0) yield return (null, host, routes);
             }
         }
         foreach (var service in services.Values)
-            if (left.Contains(service.Host)) yield return (service, service.Host, [RouteBuilder.Default(service, service.PortNumbered(port)!, context)]);
+            if (left.Contains(service.Host)) yield return (service, service.Host, null);
     }
 
     /// <summary>For services without a rule of their own name: the most specific wildcard wins, then the oldest.</summary>
@@ -105,6 +130,4 @@ internal static class OutboundRoutes
         }
         return owners;
     }
-
-    private static List<Route> Copy(List<Route> routes) => [.. routes.Select(route => route.Clone())];
 }

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using Envoy.Config.Accesslog.V3;
-using Mesh.Model.Resources;
+using Envoy.Config.Listener.V3;
 using Hcm = Envoy.Extensions.Filters.Network.HttpConnectionManager.V3.HttpConnectionManager;
 
 namespace Mesh.Model.Translate;
@@ -8,6 +8,20 @@ namespace Mesh.Model.Translate;
 /// <summary>What one side of one proxy tells about its traffic: logs, traces and metrics, resolved from mesh settings and Telemetry resources.</summary>
 internal sealed record Observation(ImmutableArray<AccessLog> Logs, ImmutableArray<AccessLog> ListenerLogs, Hcm.Types.Tracing? Tracing)
 {
-    /// <summary>Changes to the standard metrics, the mesh's first.</summary>
-    public ImmutableArray<MetricsSetting> Metrics { get; init; } = [];
+    /// <summary>Null when no metrics are made.</summary>
+    public Stats.PluginConfig? Metrics { get; init; }
+
+    /// <summary>Equal for equal content: what two workloads tell alike, they can share.</summary>
+    public string Key { get; } = Digest(Logs, Tracing);
+
+    private static string Digest(ImmutableArray<AccessLog> logs, Hcm.Types.Tracing? tracing)
+    {
+        using var hash = System.Security.Cryptography.IncrementalHash.CreateHash(System.Security.Cryptography.HashAlgorithmName.SHA256);
+        foreach (var log in logs) hash.AppendData(Google.Protobuf.MessageExtensions.ToByteArray(log));
+        if (tracing is not null) hash.AppendData(Google.Protobuf.MessageExtensions.ToByteArray(tracing));
+        return Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 10));
+    }
+
+    /// <summary>The same metrics for TCP connections; empty for proxies that have no such filter.</summary>
+    public ImmutableArray<Filter> TcpMetrics { get; init; } = [];
 }

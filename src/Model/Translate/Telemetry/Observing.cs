@@ -12,7 +12,12 @@ internal static class Observing
     {
         var layers = Layers(view);
         var logs = Logs(layers, view.Mesh, side);
-        return new(logs, Unmatched(logs), Tracing.For(layers, view, side)) { Metrics = [.. layers.SelectMany(layer => layer.Metrics)] };
+        var metrics = IstioFilters.Metrics([.. layers.SelectMany(layer => layer.Metrics)], side, view.Shape.Kind.IsGateway);
+        return new Observation(logs, Unmatched(logs), Tracing.For(layers, view, side))
+        {
+            Metrics = metrics,
+            TcpMetrics = metrics is null || !view.Shape.Kind.HasIstioFilters ? [] : [new() { Name = "istio.stats", TypedConfig = Protos.Pack(metrics) }],
+        };
     }
 
     /// <summary>At most one of each: the root namespace's, the namespace's, the one that selects the workload; the oldest of rivals.</summary>

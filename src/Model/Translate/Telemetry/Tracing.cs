@@ -44,6 +44,8 @@ internal static class Tracing
             made.Provider = http;
             if (view.Shape.Kind.IsGateway) made.SpawnUpstreamSpan = true;
         }
+        // Tags are written on spans only; without a provider there are none, and workloads can share what they are sent.
+        if (made.Provider is null) return made;
         if (istioTags) made.CustomTags.Add(IstioTags(view.Shape));
         made.CustomTags.Add(tags.Select(OwnTag));
         return made;
