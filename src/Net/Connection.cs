@@ -100,6 +100,9 @@ public abstract class Connection
     /// <param name="bytesToo">Also when the peer sent bytes: on an idle connection that is as bad as its end.</param>
     public abstract void WatchPeer(Action<Connection, PeerNews>? callback, bool bytesToo = false);
 
+    /// <summary>A way for bulk from here to there that does not pass through our memory; null when there is none.</summary>
+    internal virtual IBulkPipe? BulkPipeTo(Connection other) => null;
+
     internal void FlushNow()
     {
         _flushIsDue = false;

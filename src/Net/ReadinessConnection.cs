@@ -10,6 +10,8 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
 {
     private LoopWait? _fillWait;
     private LoopWait? _flushWaits;
+    private LoopWait? _roomWait;
+    private bool _fillOnlyWaits;
     private Action<Connection, PeerNews>? _watcher;
     private IoStatus _readEnd = IoStatus.Ok;
     private IoStatus _writeEnd = IoStatus.Ok;
@@ -115,11 +117,43 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
         else if (_fillWait is null) AwaitReadable();
     }
 
+    /// <summary>Waits until there is something to receive, and leaves it there: for whoever moves bytes past <see cref="Connection.Input"/>.</summary>
+    internal ValueTask<IoStatus> ReadableAsync(Deadline deadline)
+    {
+        Debug.Assert(_fillWait is null, "one reader at a time");
+        if (_readEnd != IoStatus.Ok) return new(_readEnd);
+        if (MayReceive) return new(IoStatus.Ok);
+
+        _fillOnlyWaits = true;
+        var wait = _fillWait = Loop.RentWait();
+        wait.Begin(this, deadline);
+        AwaitReadable();
+        return wait.Task;
+    }
+
+    /// <summary>Waits until there may be room to send, after a send past <see cref="Connection.Output"/> found none.</summary>
+    internal ValueTask<IoStatus> RoomAsync(Deadline deadline)
+    {
+        Debug.Assert(_roomWait is null, "one sender at a time");
+        if (_writeEnd != IoStatus.Ok) return new(_writeEnd);
+
+        var wait = _roomWait = Loop.RentWait();
+        wait.Begin(this, deadline);
+        return wait.Task;
+    }
+
     void ILoopWaitOwner.OnTimedOut(LoopWait wait)
     {
         if (_fillWait == wait)
         {
             _fillWait = null;
+            _fillOnlyWaits = false;
+            return;
+        }
+
+        if (_roomWait == wait)
+        {
+            _roomWait = null;
             return;
         }
 
@@ -178,7 +212,7 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
     {
         if (_fillWait is { } wait)
         {
-            var status = TryFill();
+            var status = _fillOnlyWaits ? _readEnd : TryFill();
             if (status == IoStatus.WouldBlock)
             {
                 Input.Trim();
@@ -187,6 +221,7 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
             }
 
             _fillWait = null;
+            _fillOnlyWaits = false;
             wait.Complete(status);
         }
         else if (_watcher is not null)
@@ -198,6 +233,12 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
     /// <summary>The transport: there is room to send again.</summary>
     protected void OnWritable()
     {
+        if (_roomWait is { } wait)
+        {
+            _roomWait = null;
+            wait.Complete(IoStatus.Ok);
+        }
+
         if (!Output.IsEmpty || _flushWaits is not null || _endIsDue) TryFlush();
     }
 
@@ -276,6 +317,12 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
         {
             _fillWait = null;
             Loop.CompleteSoon(wait, IoStatus.Aborted);
+        }
+
+        if (_roomWait is { } room)
+        {
+            _roomWait = null;
+            Loop.CompleteSoon(room, IoStatus.Aborted);
         }
 
         EndFlushWaits(IoStatus.Aborted);

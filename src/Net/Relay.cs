@@ -5,6 +5,9 @@ namespace Mesh.Net;
 /// <summary>Bytes both ways until both sides have ended, one failed, or nothing moved for the idle time.</summary>
 public static class Relay
 {
+    // Below it the two copies cost less than the pipe; small messages never get here.
+    private const int BulkFromBytes = 128 * 1024;
+
     /// <summary>Counts while it runs, so that a long connection can be reported before its end.</summary>
     public sealed class Progress
     {
@@ -41,6 +44,7 @@ public static class Relay
         Connection from, Connection to, TimeSpan idle, Progress progress, bool isUp)
     {
         var clock = from.Loop.Clock;
+        long moved = 0;
         while (true)
         {
             if (!from.Input.IsEmpty)
@@ -50,21 +54,48 @@ public static class Relay
                 if (written != IoStatus.Ok) return Broken(from, to, written, byWriter: true);
 
                 from.Input.Consume(bytes.Length);
-                progress.LastMove = clock.GetTimestamp();
-                if (isUp) progress.BytesUp += bytes.Length;
-                else progress.BytesDown += bytes.Length;
+                moved += bytes.Length;
+                Count(progress, isUp, bytes.Length, clock);
             }
+
+            if (moved >= BulkFromBytes && from.BulkPipeTo(to) is { } pipe) return await PumpBulkAsync(from, to, pipe, idle, progress, isUp);
 
             var filled = await from.FillAsync(Deadline.After(clock, idle));
             if (filled == IoStatus.TimedOut && clock.GetElapsedTime(progress.LastMove) < idle) continue;
-            if (filled == IoStatus.End)
-            {
-                to.ShutdownWrite();
-                return (IoStatus.End, false);
-            }
-
+            if (filled == IoStatus.End) return Ended(to);
             if (filled != IoStatus.Ok) return Broken(from, to, filled, byWriter: false);
         }
+    }
+
+    private static async ValueTask<(IoStatus Status, bool ByWriter)> PumpBulkAsync(
+        Connection from, Connection to, IBulkPipe pipe, TimeSpan idle, Progress progress, bool isUp)
+    {
+        var clock = from.Loop.Clock;
+        Action<int> count = bytes => Count(progress, isUp, bytes, clock);
+        while (true)
+        {
+            var (status, byWriter) = await pipe.MoveAsync(idle, count);
+            if (status == IoStatus.End) return Ended(to);
+            if (status != IoStatus.WouldBlock) return Broken(from, to, status, byWriter);
+
+            var readable = await pipe.ReadableAsync(Deadline.After(clock, idle));
+            if (readable == IoStatus.TimedOut && clock.GetElapsedTime(progress.LastMove) < idle) continue;
+            if (readable == IoStatus.End) return Ended(to);
+            if (readable != IoStatus.Ok) return Broken(from, to, readable, byWriter: false);
+        }
+    }
+
+    private static void Count(Progress progress, bool isUp, int bytes, LoopClock clock)
+    {
+        progress.LastMove = clock.GetTimestamp();
+        if (isUp) progress.BytesUp += bytes;
+        else progress.BytesDown += bytes;
+    }
+
+    private static (IoStatus Status, bool ByWriter) Ended(Connection to)
+    {
+        to.ShutdownWrite();
+        return (IoStatus.End, false);
     }
 
     private static (IoStatus Status, bool ByWriter) Broken(Connection from, Connection to, IoStatus status, bool byWriter)

@@ -72,6 +72,67 @@ internal sealed class EpollConnection : ReadinessConnection, IEpollSource
         }
     }
 
+    internal override IBulkPipe? BulkPipeTo(Connection other) =>
+        other is EpollConnection target && target._transport == _transport ? new SplicePipe(this, target) : null;
+
+    /// <summary>From the socket into a pipe. WouldBlock: nothing there now.</summary>
+    internal unsafe IoStatus SpliceOut(int pipe, int countMax, out int count)
+    {
+        count = 0;
+        while (true)
+        {
+            if (IsClosed) return IoStatus.Aborted;
+
+            var moved = Libc.Splice(_fd, null, pipe, null, countMax, Libc.SpliceMove | Libc.SpliceNonBlock);
+            if (moved > 0)
+            {
+                count = (int)moved;
+                return IoStatus.Ok;
+            }
+
+            if (moved == 0) return IoStatus.End;
+
+            switch (Libc.LastError)
+            {
+                case Libc.EInterrupted:
+                    continue;
+                case Libc.EAgain:
+                    _mayReceive = false;
+                    return IoStatus.WouldBlock;
+                default:
+                    return IoStatus.Reset;
+            }
+        }
+    }
+
+    /// <summary>From a pipe into the socket. WouldBlock: no room, and news of it will come.</summary>
+    internal unsafe IoStatus SpliceIn(int pipe, int countMax, out int count)
+    {
+        count = 0;
+        while (true)
+        {
+            if (IsClosed) return IoStatus.Aborted;
+
+            var moved = Libc.Splice(pipe, null, _fd, null, countMax, Libc.SpliceMove | Libc.SpliceNonBlock);
+            if (moved >= 0)
+            {
+                count = (int)moved;
+                return IoStatus.Ok;
+            }
+
+            switch (Libc.LastError)
+            {
+                case Libc.EInterrupted:
+                    continue;
+                case Libc.EAgain:
+                    WatchRoom();
+                    return IoStatus.WouldBlock;
+                default:
+                    return IoStatus.Reset;
+            }
+        }
+    }
+
     void IEpollSource.OnEvents(uint flags)
     {
         if ((flags & (Libc.EpollRdHup | Libc.EpollHup | Libc.EpollErr)) != 0) _peerClosed = true;

@@ -75,8 +75,11 @@ public abstract class TransportContract
         acceptor.Close();
     });
 
-    [Fact]
-    public void A_relay_carries_both_directions_and_their_ends() => With(async (transport, soon) =>
+    [Theory]
+    [InlineData(100)]
+    [InlineData(300_000)]
+    [InlineData(3_000_000)]
+    public void A_relay_carries_both_directions_and_their_ends(int bytes) => With(async (transport, soon) =>
     {
         var acceptor = transport.Listen(AnyPort);
         var (application, accepted) = await PairAsync(transport, acceptor, soon);
@@ -84,9 +87,18 @@ public abstract class TransportContract
         var progress = new Relay.Progress();
         var relaying = Relay.RunAsync(accepted, dialled, TimeSpan.FromSeconds(5), progress);
 
-        var question = new byte[300_000];
+        var question = new byte[bytes];
+        new Random(1).NextBytes(question);
         var asking = application.WriteAsync(question, soon);
-        for (var seen = 0; seen < question.Length; seen += Drain(server)) Assert.Equal(IoStatus.Ok, await server.FillAsync(soon));
+        var seen = new List<byte>(bytes);
+        while (seen.Count < bytes)
+        {
+            Assert.Equal(IoStatus.Ok, await server.FillAsync(soon));
+            seen.AddRange(server.Input.Span);
+            server.Input.Consume(server.Input.Length);
+        }
+
+        Assert.True(question.AsSpan().SequenceEqual(seen.ToArray()));
         Assert.Equal(IoStatus.Ok, await asking);
         application.ShutdownWrite();
         Assert.Equal(IoStatus.End, await server.FillAsync(soon));
@@ -96,7 +108,7 @@ public abstract class TransportContract
 
         var outcome = await relaying;
         Assert.Equal(new Relay.Outcome(IoStatus.Ok, false), outcome);
-        Assert.Equal((300_000, 6), (progress.BytesUp, progress.BytesDown));
+        Assert.Equal((bytes, 6), (progress.BytesUp, progress.BytesDown));
         foreach (var connection in new[] { application, accepted, dialled, server }) connection.Close();
         acceptor.Close();
     });
@@ -147,13 +159,6 @@ public abstract class TransportContract
         client.Close();
         server.Close();
     });
-
-    private static int Drain(Connection connection)
-    {
-        var length = connection.Input.Length;
-        connection.Input.Consume(length);
-        return length;
-    }
 
     private static async ValueTask<(Connection Client, Connection Server)> PairAsync(Transport transport, Acceptor acceptor, Deadline soon)
     {
