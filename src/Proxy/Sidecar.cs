@@ -90,6 +90,7 @@ internal sealed class Sidecar : IDisposable
         var ads = new AdsClient(Keeper, ControlNode.Create(Bootstrap), ConnectAds, Bootstrap.DiscoveryAddress, Bootstrap.DnsCapture, _time, new Random(Bootstrap.NodeId.Length), _log);
         RunOnControl(() => Certificates.RunAsync(_stop.Token));
         RunOnControl(() => ads.RunAsync(_stop.Token));
+        RunOnControl(() => Reporter().RunAsync(_stop.Token));
     }
 
     /// <summary>Inbound traffic is asked to go elsewhere: responses close their connections, readiness fails. Listening goes on, for those who have not heard.</summary>
@@ -135,6 +136,12 @@ internal sealed class Sidecar : IDisposable
         var channel = GrpcChannels.Create(Bootstrap.DiscoveryAddress, Bootstrap.DiscoveryTls, Bootstrap.DiscoveryServerName, Bootstrap.DiscoveryRootPath);
         return new GrpcAdsStream(channel, GrpcChannels.Credentials(Bootstrap.TokenPath, Bootstrap.Text(Bootstrap.Metadata, "CLUSTER_ID") ?? ""), cancellation);
     }
+
+    private TrafficReporter Reporter() => new(
+        () => GrpcChannels.Create(Bootstrap.DiscoveryAddress, Bootstrap.DiscoveryTls, Bootstrap.DiscoveryServerName, Bootstrap.DiscoveryRootPath),
+        () => GrpcChannels.Credentials(Bootstrap.TokenPath, Bootstrap.Text(Bootstrap.Metadata, "CLUSTER_ID") ?? ""),
+        ControlNode.Create(Bootstrap), [.. Loops.Select(loop => (loop.Worker.Counters, loop.Worker.Samples))], Node.Labels,
+        () => Certificates.Current is { } held ? (held.NotAfter, held.Serial) : null, _time, _log);
 
     private void Publish(Snapshot next)
     {

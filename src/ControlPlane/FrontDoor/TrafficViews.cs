@@ -13,8 +13,11 @@ internal static class TrafficViews
     public static JsonArray Edges(IReadOnlyDictionary<Series, Tally> window, TimeSpan length, World? world)
     {
         var edges = new JsonArray();
-        var groups = window.GroupBy(t => (Source: t.Key.Source.Name, SourceNamespace: t.Key.Source.Namespace, t.Key.Service, t.Key.ServiceNamespace, Destination: t.Key.Destination.Name, DestinationNamespace: t.Key.Destination.Namespace))
-            .OrderBy(g => g.Key.Source, StringComparer.Ordinal).ThenBy(g => g.Key.Service, StringComparer.Ordinal).ThenBy(g => g.Key.Destination, StringComparer.Ordinal);
+        // The server does not know by which of its services it was called; the caller does.
+        var called = window.Keys.Where(s => s.Reporter == "source").ToLookup(s => (s.Source, s.Destination), s => (s.Service, s.ServiceNamespace));
+        var groups = window.GroupBy(t => (t.Key.Source, t.Key.Destination, Service: t.Key.Reporter == "source" || !called.Contains((t.Key.Source, t.Key.Destination))
+                ? (t.Key.Service, t.Key.ServiceNamespace) : called[(t.Key.Source, t.Key.Destination)].First()))
+            .OrderBy(g => g.Key.Source.Name, StringComparer.Ordinal).ThenBy(g => g.Key.Service.Service, StringComparer.Ordinal).ThenBy(g => g.Key.Destination.Name, StringComparer.Ordinal);
         var requestsTo = window.Where(t => t.Key.Reporter == "source")
             .GroupBy(t => (t.Key.Source.Name, t.Key.Service, t.Key.ServiceNamespace)).ToDictionary(g => g.Key, g => g.Sum(t => t.Value.Requests));
         foreach (var group in groups)

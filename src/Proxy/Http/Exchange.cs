@@ -113,6 +113,9 @@ internal sealed class Exchange
 
     // ---- the answer
 
+    /// <summary>The authorization policy that let the request pass or refused it; empty when none had a say.</summary>
+    public string DecidedBy { get; set; } = "";
+
     /// <summary>The upstream's head, or <see cref="OwnResponse"/> for an answer of our own.</summary>
     public ResponseHead Response { get; set; } = null!;
     public ResponseHead OwnResponse { get; } = new();
@@ -165,7 +168,7 @@ internal sealed class Exchange
         AlpnOverrides = [];
         Deadline = Deadline.Never;
         Timeout = null;
-        UpstreamProtocol = Details = "";
+        UpstreamProtocol = Details = DecidedBy = "";
         Attempt = Status = 0;
         GrpcStatus = -1;
         Flags = default;

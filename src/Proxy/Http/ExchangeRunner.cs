@@ -175,6 +175,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         filters.OnEnd(exchange);
         RequestStats.Record(exchange);
         exchange.Worker.Logs.Record(exchange);
+        exchange.Worker.Samples.Offer(exchange);
         exchange.EndAttempt();
         exchange.Upload.End();
         exchange.Cluster?.EndExchange(exchange);

@@ -45,6 +45,9 @@ internal static partial class Log
 
     [LoggerMessage(13, LogLevel.Warning, "snapshot for restart: {Reason}")]
     public static partial void SnapshotNotKept(ILogger log, string reason);
+
+    [LoggerMessage(14, LogLevel.Debug, "live traffic is not reported now: {Reason}")]
+    public static partial void TrafficReportEnded(ILogger log, string reason);
 }
 
 /// <summary>Lines on stderr in the manner of Istio's agent: time, level, what. Never blocks: they go through a <see cref="LineWriter"/>.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using Mesh.Proxy.Http;
+using Mesh.Proxy.Upstream;
 
 namespace Mesh.Proxy.Observe;
 

@@ -34,6 +34,8 @@ internal sealed class Worker
     public ILogger Log { get; }
     public Counters Counters { get; } = new();
     public LogBuffers Logs { get; }
+    /// <summary>Requests that a tap wants to see.</summary>
+    public RequestSamples Samples { get; } = new();
     /// <summary>TLS contexts made ready.</summary>
     public TlsContexts Secure { get; }
     public Snapshot Snapshot { get; private set; } = Snapshot.Empty;

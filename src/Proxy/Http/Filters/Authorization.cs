@@ -29,6 +29,7 @@ internal sealed class Authorization(AuthorizationFilter settings) : HttpFilter
         if (used.Rules is not { } enforced) return default;
 
         var verdict = enforced.Evaluate(input);
+        if (verdict.Policy is { } deciding) exchange.DecidedBy = deciding.Name;
         if (enforced.Action == AuthorizationAction.Log) exchange.SetMetadata("envoy.common", "access_log_hint", verdict.Policy is null ? No : Yes);
         return verdict.IsAllowed ? default : new(verdict.Policy?.Denial ?? AuthorizationDenial.NoneMatched);
     }
