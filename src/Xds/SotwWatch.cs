@@ -26,6 +26,9 @@ public sealed class SotwWatch(string typeUrl)
     /// <summary>The client's words of its last refusal; null when it accepted what came last.</summary>
     public string? Error { get; private set; }
 
+    /// <summary>Nothing was sent that has not been accepted or refused.</summary>
+    public bool IsSettled => NonceSent == NonceAcked || NonceSent == NonceRefused;
+
     public bool Sees(string name) => IsWildcard || wanted.Contains(name);
 
     public DeltaRequestKind Take(DiscoveryRequest request)

@@ -165,8 +165,12 @@ internal static class Pages
             w.WriteString("id", stream.Id);
             w.WriteNumber("serial", stream.SerialSent);
             w.WriteBoolean("settled", stream.IsSettled(serial));
+            var states = stream.States();
+            w.WriteStartArray("unanswered");
+            foreach (var state in states.Where(s => !s.IsSettled)) w.WriteStringValue(TypeUrl.ShortName(state.TypeUrl));
+            w.WriteEndArray();
             w.WriteStartObject("errors");
-            foreach (var state in stream.States().Where(s => s.Error is not null)) w.WriteString(TypeUrl.ShortName(state.TypeUrl), state.Error);
+            foreach (var state in states.Where(s => s.Error is not null)) w.WriteString(TypeUrl.ShortName(state.TypeUrl), state.Error);
             w.WriteEndObject();
             w.WriteEndObject();
         }

@@ -1,4 +1,3 @@
-using System.Text;
 using Mesh.ControlPlane.Serve;
 using Mesh.Model.Resources;
 using Mesh.Model.Schema;
@@ -18,66 +17,63 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
     private const int FilesMax = 20_000;
     private const long FileBytesMax = 16 << 20;
 
-    private readonly Dictionary<string, FileState> files = new(StringComparer.Ordinal);
+    // Beyond that many, looking at the whole folder is cheaper than going through the list.
+    private const int StirredMax = 1_000;
+
+    private readonly SortedDictionary<string, FileState> files = new(StringComparer.Ordinal);
     private readonly Dictionary<ResourceKey, Accepted> accepted = [];
     private readonly SemaphoreSlim oneScan = new(1, 1);
+    private readonly Lock stirredGuard = new();
+    private HashSet<string>? stirred = [];
     private DateTimeOffset lastCreated;
 
     private sealed record FileState(DateTime Written, long Length, IReadOnlyList<Document> Documents);
 
-    private sealed record Document(MapNode Node, ResourceKey Key, string Text);
+    /// <summary>Of a document that was taken up only its digest is kept; a node tree weighs ten times its text.</summary>
+    private sealed record Document(string Path, int Index, ResourceKey Key, string Digest)
+    {
+        public MapNode? Node { get; set; }
+    }
 
-    private sealed record Accepted(string Text, Resource Resource, DateTimeOffset Created);
+    private sealed record Accepted(string Digest, DateTimeOffset Created);
 
     /// <summary>Looks at every file, reads those that changed, and hands the differences on.</summary>
     /// <returns>When true, something was handed on.</returns>
-    public async Task<bool> ScanAsync(CancellationToken cancellation)
-    {
-        await oneScan.WaitAsync(cancellation);
-        try
-        {
-            var changes = Differences(ReadFiles());
-            if (changes.Count > 0) feed.Submit(changes);
-            return changes.Count > 0;
-        }
-        finally
-        {
-            oneScan.Release();
-        }
-    }
+    public Task<bool> ScanAsync(CancellationToken cancellation) => ScanAsync(null, cancellation);
 
     /// <summary>Scans at once and whenever the folder stirs; every ten seconds besides, for file systems that tell nothing.</summary>
     public async Task WatchAsync(CancellationToken cancellation)
     {
-        using var stirred = new SemaphoreSlim(0, 1);
+        using var woken = new SemaphoreSlim(0, 1);
         using var watcher = new FileSystemWatcher(folder) { IncludeSubdirectories = true };
-        void Stir(object? sender, EventArgs e)
+        void Stir(string? path)
         {
-            try
+            lock (stirredGuard)
             {
-                stirred.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // A scan is due already.
-                return;
+                if (path is null || !IsYaml(path) || stirred?.Count >= StirredMax) stirred = null;
+                stirred?.Add(path!);
+                if (woken.CurrentCount == 0) woken.Release();
             }
         }
-        watcher.Changed += Stir;
-        watcher.Created += Stir;
-        watcher.Deleted += Stir;
-        watcher.Renamed += Stir;
-        watcher.Error += Stir;
+        watcher.Changed += (_, e) => Stir(e.FullPath);
+        watcher.Created += (_, e) => Stir(e.FullPath);
+        watcher.Deleted += (_, e) => Stir(e.FullPath);
+        watcher.Renamed += (_, e) =>
+        {
+            if (IsYaml(e.OldFullPath)) Stir(e.OldFullPath);
+            Stir(e.FullPath);
+        };
+        watcher.Error += (_, _) => Stir(null);
         watcher.EnableRaisingEvents = true;
 
         while (!cancellation.IsCancellationRequested)
         {
             try
             {
-                await stirred.WaitAsync(TimeSpan.FromSeconds(10), cancellation);
+                var isStirred = await woken.WaitAsync(TimeSpan.FromSeconds(10), cancellation);
                 // An editor writes in several steps; a file half written would be refused only to be accepted a moment later.
-                await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellation);
-                await ScanAsync(cancellation);
+                if (isStirred) await Task.Delay(TimeSpan.FromMilliseconds(20), time, cancellation);
+                await ScanAsync(isStirred ? TakeStirred() : null, cancellation);
             }
             catch (OperationCanceledException)
             {
@@ -92,52 +88,68 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
 
     public void Dispose() => oneScan.Dispose();
 
-    private IReadOnlyList<Document> ReadFiles()
+    private HashSet<string>? TakeStirred()
     {
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        var all = new List<Document>();
-        var paths = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(IsYaml).Order(StringComparer.Ordinal).Take(FilesMax + 1).ToList();
-        if (paths.Count > FilesMax) throw new IOException($"more than {FilesMax} files");
-        foreach (var path in paths)
+        lock (stirredGuard)
         {
-            var info = new FileInfo(path);
-            seen.Add(path);
-            if (files.TryGetValue(path, out var known) && known.Written == info.LastWriteTimeUtc && known.Length == info.Length)
-            {
-                all.AddRange(known.Documents);
-                continue;
-            }
-
-            var documents = ReadFile(path, info, known);
-            files[path] = new(info.LastWriteTimeUtc, info.Length, documents);
-            all.AddRange(documents);
+            var taken = stirred;
+            stirred = [];
+            return taken;
         }
-        foreach (var path in files.Keys.Where(path => !seen.Contains(path)).ToList())
-        {
-            files.Remove(path);
-            refused.ClearFile(path);
-        }
-        return all;
     }
 
-    private List<Document> ReadFile(string path, FileInfo info, FileState? before)
+    /// <param name="paths">Null: every file.</param>
+    private async Task<bool> ScanAsync(IReadOnlyCollection<string>? paths, CancellationToken cancellation)
+    {
+        await oneScan.WaitAsync(cancellation);
+        try
+        {
+            foreach (var path in paths ?? AllPaths()) Look(path);
+            var changes = Differences();
+            if (changes.Count > 0) feed.Submit(changes);
+            return changes.Count > 0;
+        }
+        finally
+        {
+            oneScan.Release();
+        }
+    }
+
+    /// <summary>Those that are there, and those that were.</summary>
+    private List<string> AllPaths()
+    {
+        var paths = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(IsYaml).Take(FilesMax + 1).ToList();
+        if (paths.Count > FilesMax) throw new IOException($"more than {FilesMax} files");
+
+        var present = paths.ToHashSet(StringComparer.Ordinal);
+        paths.AddRange(files.Keys.Where(path => !present.Contains(path)));
+        return paths;
+    }
+
+    private void Look(string path)
+    {
+        var info = new FileInfo(path);
+        files.TryGetValue(path, out var known);
+        if (!info.Exists)
+        {
+            if (files.Remove(path)) refused.ClearFile(path);
+            return;
+        }
+        if (known is not null && known.Written == info.LastWriteTimeUtc && known.Length == info.Length) return;
+
+        files[path] = new(info.LastWriteTimeUtc, info.Length, ReadFile(path, info.Length, known));
+    }
+
+    private List<Document> ReadFile(string path, long length, FileState? before)
     {
         refused.ClearFile(path);
-        if (info.Length > FileBytesMax)
+        if (length > FileBytesMax)
         {
             refused.Add(path, null, [new($"larger than {FileBytesMax >> 20} MiB; split it", new(path, 0), "")]);
             return [.. before?.Documents ?? []];
         }
 
-        var nodes = YamlReader.Read(File.ReadAllText(path), Path.GetRelativePath(folder, path), out var error);
-        var documents = new List<Document>();
-        foreach (var node in nodes.SelectMany(Items))
-        {
-            if (node is not MapNode map) continue;
-            var (group, _, kind) = ResourceReader.TypeOf(map);
-            if (!ResourceReader.Knows(group, kind)) continue;
-            documents.Add(new(map, KeyOf(map, group, kind), Canonical(map)));
-        }
+        var (documents, error) = Parse(path);
         if (error is not null)
         {
             refused.Add(path, null, [new(error.Message, error.Origin, "")]);
@@ -148,22 +160,36 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
         return documents;
     }
 
-    private List<ResourceEvent> Differences(IReadOnlyList<Document> documents)
+    private (List<Document> Documents, YamlError? Error) Parse(string path)
+    {
+        var documents = new List<Document>();
+        var nodes = YamlReader.Read(File.ReadAllText(path), Path.GetRelativePath(folder, path), out var error);
+        foreach (var node in nodes.SelectMany(Items))
+        {
+            if (node is not MapNode map) continue;
+            var (group, _, kind) = ResourceReader.TypeOf(map);
+            if (ResourceReader.Knows(group, kind)) documents.Add(new(path, documents.Count, KeyOf(map, group, kind), ContentDigest.Of(map)) { Node = map });
+        }
+        return (documents, error);
+    }
+
+    private List<ResourceEvent> Differences()
     {
         var events = new List<ResourceEvent>();
         var present = new HashSet<ResourceKey>();
-        foreach (var document in documents)
+        foreach (var document in files.Values.SelectMany(file => file.Documents))
         {
             if (!present.Add(document.Key)) continue; // the first of two with one name counts, by path
-            if (accepted.TryGetValue(document.Key, out var before) && before.Text == document.Text)
+            if (accepted.TryGetValue(document.Key, out var before) && before.Digest == document.Digest)
             {
-                refused.Clear(document.Key);
-                continue;
+                if (document.Node is not null) refused.Clear(document.Key);
             }
-            if (Accept(document, before?.Created) is not { } now) continue;
-
-            accepted[document.Key] = now;
-            events.Add(ResourceEvent.Applied(now.Resource));
+            else if (Accept(document, before?.Created) is { } taken)
+            {
+                accepted[document.Key] = new(document.Digest, taken.Meta.Created);
+                events.Add(ResourceEvent.Applied(taken));
+            }
+            document.Node = null;
         }
         foreach (var key in accepted.Keys.Where(key => !present.Contains(key)).ToList())
         {
@@ -174,26 +200,31 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
         return events;
     }
 
-    private Accepted? Accept(Document document, DateTimeOffset? created)
+    private Resource? Accept(Document document, DateTimeOffset? created)
     {
-        var verdict = Validator.Check(document.Node);
-        if (!verdict.IsAllowed) return Refuse(document, verdict.Errors);
+        // Refused as it stands, and nothing about it changed since.
+        if (document.Node is null && refused.Has(document.Key)) return null;
+        // It stood behind another of its name, which is gone: it has to be read again.
+        var node = document.Node ?? Parse(document.Path).Documents.Find(d => d.Index == document.Index && d.Digest == document.Digest)?.Node;
+        if (node is null) return null;
 
-        var time = created ?? NextCreation();
-        var whole = WithCreation(Defaults.Apply(document.Node), time);
+        var verdict = Validator.Check(node);
+        if (!verdict.IsAllowed) return Refuse(document.Key, node, verdict.Errors);
+
+        var whole = WithCreation(Defaults.Apply(node), created ?? NextCreation());
         var resource = ResourceReader.Read(whole, out var issues);
-        if (resource is null) return Refuse(document, [.. issues.Select(i => new Finding(i.Message, i.Origin, i.Path))]);
+        if (resource is null) return Refuse(document.Key, node, [.. issues.Select(i => new Finding(i.Message, i.Origin, i.Path))]);
 
         refused.Clear(document.Key);
         foreach (var warning in verdict.Warnings) log.LogInformation("{Resource}: {Warning}", document.Key, warning.Message);
-        return new(document.Text, resource, time);
+        return resource;
     }
 
-    private Accepted? Refuse(Document document, IReadOnlyList<Finding> findings)
+    private Resource? Refuse(ResourceKey key, MapNode node, IReadOnlyList<Finding> findings)
     {
-        if (refused.Add(document.Node.Origin.File, document.Key, findings))
+        if (refused.Add(node.Origin.File, key, findings))
             foreach (var finding in findings)
-                log.LogWarning("{Place}: {Resource} refused: {Field} {Message}", finding.Origin, document.Key, finding.Field, finding.Message);
+                log.LogWarning("{Place}: {Resource} refused: {Field} {Message}", finding.Origin, key, finding.Field, finding.Message);
         return null;
     }
 
@@ -210,10 +241,7 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
         Path.GetExtension(path) is ".yaml" or ".yml" or ".json" && !Path.GetFileName(path).StartsWith('.');
 
     private static IEnumerable<Node> Items(Node node) =>
-        node is MapNode map && map["kind"] is ScalarNode { Text: "List" or "ConfigMapList" } && map["items"] is ListNode list ? list.Items.Select(Rooted) : [node];
-
-    /// <summary>An item of a List has paths that begin with <c>items[3].</c>; its own fields are what the author looks for.</summary>
-    private static Node Rooted(Node item) => item;
+        node is MapNode map && map["kind"] is ScalarNode { Text: "List" } && map["items"] is ListNode list ? list.Items : [node];
 
     private static ResourceKey KeyOf(MapNode map, string group, string kind)
     {
@@ -229,39 +257,5 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
         var stamp = new ScalarNode(meta.Origin, "metadata.creationTimestamp", created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'"), true);
         var stamped = new MapNode(meta.Origin, meta.Path, [.. meta.Fields.Where(f => f.Key != "creationTimestamp"), new("creationTimestamp", stamp)]);
         return new(resource.Origin, resource.Path, [.. resource.Fields.Select(f => f.Key == "metadata" ? new KeyValuePair<string, Node>("metadata", stamped) : f)]);
-    }
-
-    /// <summary>The content without its places, so that a resource that only moved within its file counts as unchanged.</summary>
-    private static string Canonical(Node node)
-    {
-        var text = new StringBuilder();
-        Write(node, text);
-        return text.ToString();
-    }
-
-    private static void Write(Node node, StringBuilder text)
-    {
-        switch (node)
-        {
-            case MapNode map:
-                text.Append('{');
-                foreach (var (key, value) in map.Fields)
-                {
-                    text.Append(key).Append('\u0001');
-                    Write(value, text);
-                }
-                text.Append('}');
-                break;
-            case ListNode list:
-                text.Append('[');
-                foreach (var item in list.Items) Write(item, text);
-                text.Append(']');
-                break;
-            case ScalarNode scalar:
-                text.Append(scalar.IsQuoted ? '"' : '\'').Append(scalar.Text).Append('\u0002');
-                break;
-            default:
-                throw new InvalidOperationException($"a node of a new kind: {node.GetType().Name}");
-        }
     }
 }

@@ -13,7 +13,7 @@ namespace Mesh.ControlPlane.Serve;
 /// Certificates for Envoys of this machine that have no agent beside them: what an agent answers on its Unix socket (<c>default</c> and <c>ROOTCA</c>).
 /// Who can open the socket is believed in its node id; the socket's folder is its guard. Off unless asked for.
 /// </summary>
-internal sealed class LocalSecrets(CertificateAuthority authority, TrustDomain trustDomain, Options options, TimeProvider time)
+internal sealed class LocalSecrets(CertificateAuthority authority, TrustDomain trustDomain, Options options, TimeProvider time, ILogger<LocalSecrets> log)
 {
     public async Task ServeAsync(IAsyncStreamReader<DiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call)
     {
@@ -21,6 +21,18 @@ internal sealed class LocalSecrets(CertificateAuthority authority, TrustDomain t
         if (options.LocalSds is null || call.GetHttpContext().Connection.RemoteIpAddress is not null)
             throw new RpcException(new Status(StatusCode.PermissionDenied, "secrets for local proxies are only given on the socket of --local-sds"));
 
+        try
+        {
+            await AnswerAsync(requests, replies, call);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            log.LogDebug("secrets stream ended: {Reason}", e.Message);
+        }
+    }
+
+    private async Task AnswerAsync(IAsyncStreamReader<DiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call)
+    {
         var watch = new SotwWatch(TypeUrl.Secret);
         CallerIdentity? who = null;
         while (await requests.MoveNext(call.CancellationToken))

@@ -149,14 +149,14 @@ internal sealed class ProxyStream(
     {
         lock (guard)
             return SerialSent >= serial && !newsPending && asked.Count == 0 && delta.Values.All(w => w.IsSettled)
-                && whole.Values.All(w => w.NonceSent == w.NonceAcked || w.NonceSent == w.NonceRefused);
+                && whole.Values.All(w => w.IsSettled);
     }
 
     public IReadOnlyList<WatchState> States()
     {
         lock (guard)
-            return [.. delta.Values.Select(w => new WatchState(w.TypeUrl, w.NonceSent, w.NonceAcked, w.VersionSent, w.VersionAcked, w.Error, w.Wanted.Count, w.IsWildcard)),
-                .. whole.Values.Select(w => new WatchState(w.TypeUrl, w.NonceSent, w.NonceAcked, w.VersionSent, w.VersionAcked, w.Error, w.Wanted.Count, w.IsWildcard))];
+            return [.. delta.Values.Select(w => new WatchState(w.TypeUrl, w.NonceSent, w.NonceAcked, w.VersionSent, w.VersionAcked, w.Error, w.Wanted.Count, w.IsSettled)),
+                .. whole.Values.Select(w => new WatchState(w.TypeUrl, w.NonceSent, w.NonceAcked, w.VersionSent, w.VersionAcked, w.Error, w.Wanted.Count, w.IsSettled))];
     }
 
     public void End(StatusCode code, string reason)
@@ -214,4 +214,4 @@ internal sealed class ProxyStream(
 
 /// <summary>Where one type of one stream stands.</summary>
 public sealed record WatchState(
-    string TypeUrl, string NonceSent, string NonceAcked, string VersionSent, string VersionAcked, string? Error, int Names, bool IsWildcard);
+    string TypeUrl, string NonceSent, string NonceAcked, string VersionSent, string VersionAcked, string? Error, int Names, bool IsSettled);

@@ -15,6 +15,8 @@ internal sealed class RefusedResources
 
     public IReadOnlyList<RefusedResource> All => Volatile.Read(ref all);
 
+    public bool Has(ResourceKey key) => All.Any(r => r.Key == key);
+
     /// <returns>False when exactly this was known.</returns>
     public bool Add(string file, ResourceKey? key, IReadOnlyList<Finding> findings)
     {
