@@ -13,7 +13,7 @@ public sealed record YamlDocument(int Line, Node? Root, YamlError? Error);
 public static class YamlReader
 {
     private const int DepthMax = 64;          // CRDs nest less than 20 deep; a bound keeps the recursion off the stack's end.
-    private const int NodesMax = 1_000_000;   // counts aliases each time they are used, so that alias bombs end here.
+    private const int NodesMax = 500_000;   // per document; aliases count each time they are used, so that alias bombs end here.
 
     /// <summary>Reads as many whole documents as there are; what follows an error is not read.</summary>
     public static IReadOnlyList<Node> Read(string text, string file, out YamlError? error)
@@ -25,9 +25,9 @@ public static class YamlReader
             var reading = new Reading(new Parser(new StringReader(text)), file);
             reading.Documents(documents);
         }
-        catch (YamlException e)
+        catch (Exception e) when (IsFaultOfTheText(e))
         {
-            error = new(new(file, (int)e.Start.Line), Words(e));
+            error = new(new(file, e is YamlException at ? (int)at.Start.Line : 0), Words(e));
         }
         return documents;
     }
@@ -46,9 +46,9 @@ public static class YamlReader
             {
                 new Reading(new Parser(new StringReader(chunk)), file, line - 1).Documents(nodes);
             }
-            catch (YamlException e)
+            catch (Exception e) when (IsFaultOfTheText(e))
             {
-                error = new(new(file, (int)e.Start.Line + line - 1), Words(e));
+                error = new(new(file, (e is YamlException at ? (int)at.Start.Line : 1) + line - 1), Words(e));
             }
             documents.Add(new(line, error is null ? nodes.FirstOrDefault() : null, error));
         }
@@ -79,9 +79,14 @@ public static class YamlReader
         if (first > 0) yield return (text[start..], first);
     }
 
+    /// <summary>The scanner answers some broken texts with exceptions of other kinds (found by random texts).</summary>
+    private static bool IsFaultOfTheText(Exception e) => e is YamlException or InvalidOperationException or ArgumentException or IndexOutOfRangeException or FormatException or OverflowException;
+
     /// <summary>The commonest faults in the words that users of kubectl know.</summary>
-    private static string Words(YamlException e)
+    private static string Words(Exception e)
     {
+        if (e is not YamlException) return "not valid YAML";
+
         var said = e.InnerException?.Message ?? e.Message;
         return said.StartsWith("While scanning a plain scalar value, found invalid mapping", StringComparison.Ordinal)
             || said.StartsWith("Mapping values are not allowed", StringComparison.OrdinalIgnoreCase) ? "mapping values are not allowed in this context"
@@ -101,6 +106,7 @@ public static class YamlReader
             {
                 parser.Consume<DocumentStart>();
                 anchors.Clear();
+                nodes = 0;
                 var node = Value(parser, "", 0);
                 parser.Consume<DocumentEnd>();
                 if (node is not ScalarNode { IsNull: true }) into.Add(node);

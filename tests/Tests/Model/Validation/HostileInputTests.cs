@@ -1,0 +1,152 @@
+using System.Text;
+using Mesh.Model.Analysis;
+using Mesh.Model.Validation;
+using Mesh.Model.Yaml;
+
+namespace Mesh.Tests.Model.Validation;
+
+/// <summary>What a careless or hostile user may hand in: each ends with an answer, in time and memory that do not depend on malice.</summary>
+public sealed class HostileInputTests
+{
+    private static readonly TimeSpan Long = TimeSpan.FromSeconds(20); // a bound for slow machines, a thousand times what is usual
+
+    [Fact]
+    public void An_alias_bomb_is_refused_by_name_of_its_bound()
+    {
+        var bomb = new StringBuilder("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for (var i = 1; i < 12; i++) bomb.Append($"a{i}: &a{i} [{string.Join(", ", Enumerable.Repeat($"*a{i - 1}", 10))}]\n");
+
+        YamlReader.Read(bomb.ToString(), "bomb.yaml", out var error);
+
+        Assert.Contains("an alias may repeat others", error!.Message);
+    }
+
+    [Theory]
+    [InlineData("[")]
+    [InlineData("{a: ")]
+    public void Deep_nesting_is_refused_before_the_stack_ends(string open)
+    {
+        YamlReader.Read(string.Concat(Enumerable.Repeat(open, 100_000)), "deep.yaml", out var error);
+
+        Assert.Contains("nested deeper", error!.Message);
+    }
+
+    [Fact]
+    public void An_alias_of_itself_is_refused()
+    {
+        YamlReader.Read("a: &a [*a]\n", "loop.yaml", out var error);
+
+        Assert.NotNull(error);
+    }
+
+    [Theory]
+    [InlineData("(a+)+$")]
+    [InlineData("((((((((((((((((((((a{1,1000}){1,1000}){1,1000}){1,1000})))))))))))))))))")]
+    [InlineData("[[:alpha:]")]
+    [InlineData("\\p{")]
+    [InlineData("(?P<")]
+    [InlineData("a**")]
+    [InlineData("\\")]
+    public void A_pattern_is_judged_without_being_run(string pattern)
+    {
+        var resource = Read($"""
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {"{name: a, namespace: b}"}
+            spec:
+              hosts: [a.example]
+              http:
+              - match: [{"{uri: {regex: '" + pattern + "'}}"}]
+                route: [{"{destination: {host: a}}"}]
+            """);
+
+        Validator.Check(resource);
+    }
+
+    [Fact]
+    public void Ten_thousand_routes_are_judged_in_time()
+    {
+        var yaml = new StringBuilder("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a, namespace: b}\nspec:\n  hosts: [a.example]\n  http:\n");
+        for (var i = 0; i < 10_000; i++) yaml.Append($"  - match: [{{uri: {{prefix: /p{i}}}, headers: {{x: {{exact: v{i}}}}}}}]\n    route: [{{destination: {{host: cart}}}}]\n");
+
+        var verdict = Within(Long, () => Validator.Check(Read(yaml.ToString())));
+
+        Assert.True(verdict.IsAllowed);
+    }
+
+    [Fact]
+    public void A_hundred_thousand_hosts_are_compared_in_time()
+    {
+        var hosts = string.Join(", ", Enumerable.Range(0, 100_000).Select(i => $"h{i}.example"));
+        var resource = Read($"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: a, namespace: b}}\nspec: {{hosts: [{hosts}, '*.example'], http: [{{redirect: {{uri: /}}}}]}}");
+
+        var verdict = Within(Long, () => Validator.CheckAdmission(resource));
+
+        Assert.False(verdict.IsAllowed);
+        Assert.True(verdict.Errors.Count <= 200, "an answer nobody could read");
+    }
+
+    [Fact]
+    public void A_megabyte_in_one_value_is_judged_in_time()
+    {
+        var resource = Read($"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: a, namespace: b}}\nspec: {{hosts: [{new string('a', 1 << 20)}], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: NONE}}");
+
+        Assert.False(Within(Long, () => Validator.Check(resource)).IsAllowed);
+    }
+
+    [Fact]
+    public void Analysis_of_many_resources_ends_in_time()
+    {
+        var yaml = new StringBuilder();
+        for (var i = 0; i < 2_000; i++)
+            yaml.Append($"---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{i}, namespace: n}}\nspec: {{selector: {{app: a{i}}}, ports: [{{name: http, port: 80}}]}}\n")
+                .Append($"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: v{i}, namespace: n}}\nspec: {{hosts: [s{i}], http: [{{route: [{{destination: {{host: s{i}}}}}]}}]}}\n");
+        var resources = new ResourceSet();
+
+        var messages = Within(Long, () =>
+        {
+            new ResourceReader(resources, "").Read(yaml.ToString(), "many.yaml");
+            return Analyst.Analyze(resources, TimeProvider.System, new());
+        });
+
+        Assert.Empty(messages);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("null")]
+    [InlineData("[]")]
+    [InlineData("text")]
+    [InlineData("{kind: VirtualService, apiVersion: networking.istio.io/v1}")]
+    [InlineData("{kind: VirtualService, apiVersion: networking.istio.io/v1, metadata: [], spec: []}")]
+    [InlineData("{kind: [], apiVersion: {}, spec: 1}")]
+    [InlineData("{kind: Gateway, apiVersion: networking.istio.io/v1, spec: {servers: [null, {hosts: [null]}]}}")]
+    [InlineData("{kind: EnvoyFilter, apiVersion: networking.istio.io/v1alpha3, spec: {configPatches: [null, {applyTo: CLUSTER, patch: {operation: ADD, value: {}}}]}}")]
+    [InlineData("{kind: DestinationRule, apiVersion: networking.istio.io/v1, metadata: {annotations: {a: [1]}, labels: 5}, spec: {host: '', trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: '', to: {'': 100}}]}}}}}")]
+    public void What_is_no_sensible_resource_never_throws(string yaml)
+    {
+        foreach (var document in YamlReader.Read(yaml, "odd.yaml", out _))
+        {
+            Validator.Check(document);
+            Validator.Admit(document);
+        }
+        Analyst.Analyze(Resources(yaml), TimeProvider.System, new());
+    }
+
+    private static ResourceSet Resources(string yaml)
+    {
+        var resources = new ResourceSet();
+        new ResourceReader(resources, "default").Read(yaml, "odd.yaml");
+        return resources;
+    }
+
+    private static MapNode Read(string yaml) => (MapNode)Assert.Single(YamlReader.Read(yaml, "hostile.yaml", out _));
+
+    private static T Within<T>(TimeSpan time, Func<T> work)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        var result = work();
+        Assert.InRange(TimeProvider.System.GetElapsedTime(start), TimeSpan.Zero, time);
+        return result;
+    }
+}
