@@ -62,9 +62,12 @@ internal static class Analyze
 
         var target = invocation.Is("all-namespaces") ? "" : invocation.NamespaceOr("default");
         var resources = new ResourceSet();
-        if (invocation.Is("use-kube") && await LiveResources.AddToAsync(resources, invocation, cancel) is { } unreachable) return Outcome.Failed(unreachable);
-
         Message? meshConfig = null;
+        if (invocation.Is("use-kube"))
+        {
+            (meshConfig, var unreachable) = await LiveResources.AddToAsync(resources, invocation, cancel);
+            if (unreachable is not null) return Outcome.Failed(unreachable);
+        }
         if (invocation.Text("meshConfigFile") is { Length: > 0 } meshFile)
         {
             meshConfig = Analyst.ReadMeshConfig(await File.ReadAllTextAsync(meshFile, cancel), meshFile, out var problem);

@@ -29,6 +29,10 @@ public sealed class ResourceReader(ResourceSet into, string defaultNamespace, st
         return problems;
     }
 
+    /// <summary>An object of a running cluster: it stands in no file.</summary>
+    /// <returns>Why it is left out, or null.</returns>
+    public string? Add(Node resource) => Take(resource, "", 0);
+
     /// <returns>Why not, or null.</returns>
     private string? Take(Node root, string file, int line)
     {
