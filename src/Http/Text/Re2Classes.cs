@@ -104,8 +104,8 @@ internal static class Re2Classes
     {
         members = problem = "";
         length = 0;
-        var end = rest.IndexOf(":]");
-        if (end < 0) return false;
+        var end = rest[2..].IndexOf(":]") + 2;
+        if (end < 2) return false;
 
         var name = rest[2..end];
         var isNegative = name.StartsWith("^");

@@ -44,6 +44,7 @@ public sealed class LinearRegexTests
     [InlineData(@"((a)(b))*", "abab", true)]
     [InlineData(@"[.*+?()|{}^$]+", ".*+?()|{}^$", true)]
     [InlineData(@"\.\*\-\/", ".*-/", true)]
+    [InlineData("[[:]+", "[:", true)]
     [InlineData("", "", true)]
     [InlineData("(a*)*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false)]
     public void Matches_as_RE2_does(string pattern, string text, bool expected)
