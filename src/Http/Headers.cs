@@ -238,7 +238,7 @@ public sealed class Headers
     /// <summary>The whole head at once: fields that were added before this point into it by offset.</summary>
     internal void TakeArena(ReadOnlySpan<byte> head)
     {
-        Debug.Assert(_used == 0);
+        _used = 0;
         Store(head);
     }
 

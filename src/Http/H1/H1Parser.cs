@@ -14,6 +14,7 @@ public sealed class H1Parser(HttpLimits limits)
     private int _start;    // of the start line, behind blank lines
     private int _line;     // where the line that is being read begins
     private int _searched; // no line feed between _line and here
+    private bool _isStarted; // the start line was taken up, so that the head speaks of this message
     private bool _inFields;
     private int _interimResponses;
 
@@ -28,9 +29,10 @@ public sealed class H1Parser(HttpLimits limits)
     {
         consumed = 0;
         var status = ReadLines(input, head, null, out var end);
+        if (!_isStarted) head.Clear();
+        else head.Headers.TakeArena(input[_start.._line]); // unfinished or refused, it still can be logged
         if (status != ParseStatus.Done) return status;
 
-        head.Headers.TakeArena(input[_start..end]);
         Error = H1Request.Finish(head, _scan, limits);
         var ok = Error.IsNone;
         Restart();
@@ -43,9 +45,10 @@ public sealed class H1Parser(HttpLimits limits)
     {
         consumed = 0;
         var status = ReadLines(input, null, head, out var end);
+        if (!_isStarted) head.Clear();
+        else head.Headers.TakeArena(input[_start.._line]);
         if (status != ParseStatus.Done) return status;
 
-        head.Headers.TakeArena(input[_start..end]);
         Error = H1Response.Finish(head, _scan, asked);
         if (Error.IsNone) Error = CountInterim(head);
         var ok = Error.IsNone;
@@ -65,7 +68,7 @@ public sealed class H1Parser(HttpLimits limits)
     private void Restart()
     {
         _start = _line = _searched = 0;
-        _inFields = false;
+        _isStarted = _inFields = false;
     }
 
     private ProtocolError CountInterim(ResponseHead head)
@@ -114,6 +117,7 @@ public sealed class H1Parser(HttpLimits limits)
 
                 _scan = default;
                 headers.Clear();
+                _isStarted = true;
                 Error = isRequest ? H1Request.ReadRequestLine(request!, line, limits, out _scan.Target) : H1Response.ReadStatusLine(response!, line);
                 if (!Error.IsNone) return ParseStatus.Error;
 

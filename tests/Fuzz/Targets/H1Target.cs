@@ -152,5 +152,5 @@ internal static class H1Target
         }
     }
 
-    private static string Tell(RequestHead head) => $"{head} {head.Protocol.Length} {head.Body} {head.KeepAlive} {head.ExpectsContinue} {head.AcceptsTrailers} {head.Headers}";
+    private static string Tell(RequestHead head) => $"{head} {head.Protocol.Length} {head.Body} {head.KeepAlive || head.IsUpgrade} {head.ExpectsContinue} {head.AcceptsTrailers} {head.Headers}";
 }

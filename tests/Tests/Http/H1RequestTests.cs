@@ -107,6 +107,28 @@ public sealed class H1RequestTests
         Assert.Equal("GET /x HTTP/1.1\r\nhost: a\r\nX-Bb: 1\r\nx-AA: 2\r\nAccept: */*\r\nX-Bb: 3\r\n\r\n", H1Probe.WriteRequest(head));
     }
 
+    [Theory]
+    [InlineData("FOO /x HTTP/1.1\r\nHost: a\r\nX-Own: 1\r\nX-Half", "FOO", "X-Own: 1\n")]
+    [InlineData("FOO /x HTTP/1.1\r\nHost: a\r\nX-Own: 1\r\nBad Name: 1\r\n\r\n", "FOO", "X-Own: 1\n")]
+    [InlineData("FOO /x HTTP/1.0\r\n\r\n", "FOO", "")]
+    [InlineData("FOO", "", "")]
+    public void A_head_that_is_unfinished_or_refused_can_be_logged_and_says_nothing_of_the_last_one(string bytes, string method, string fields)
+    {
+        var parser = new H1Parser(HttpLimits.Default);
+        var head = new RequestHead();
+        parser.ParseRequest("PUT /old HTTP/1.1\r\nHost: old\r\nX-Old: 1\r\n\r\n"u8, head, out _);
+
+        for (var end = 1; end <= bytes.Length; end++)
+        {
+            if (parser.ParseRequest(H1Probe.Bytes(bytes[..end]), head, out _) == ParseStatus.Error) break;
+
+            Assert.DoesNotContain("old", head + head.Headers.ToString(), StringComparison.OrdinalIgnoreCase);
+        }
+
+        head.Headers.Remove(KnownHeader.Host);
+        Assert.Equal((method, fields), (H1Probe.Text(head.MethodName), head.Headers.ToString()));
+    }
+
     [Fact]
     public void A_request_on_a_kept_connection_allocates_nothing()
     {
