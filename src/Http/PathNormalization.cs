@@ -121,6 +121,7 @@ public sealed record PathNormalization(bool ResolvesDots, bool MergesSlashes, Es
             if (b is (byte)'/' or (byte)'\\')
             {
                 output[written++] = (byte)'/';
+                loosePercent = -1;
                 i = SkipDotSegments(path, i + 1, output, ref written);
                 continue;
             }

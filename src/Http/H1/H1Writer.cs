@@ -27,9 +27,11 @@ public static class H1Writer
         Put(head.Authority, room, ref at);
         Put("\r\n"u8, room, ref at);
 
-        var keepsLength = KeepsLengthField(headers, head.Body, mayStateLength: false);
+        // What follows CONNECT or an upgrade is no body, and HTTP/1.1 frames none there (RFC 9110 §9.3.6).
+        var body = head.IsConnect || head.IsUpgrade ? BodyFraming.None : head.Body;
+        var keepsLength = KeepsLengthField(headers, body, mayStateLength: false);
         PutFields(headers, keepsLength, room, ref at);
-        PutFraming(head.Body, keepsLength, room, ref at);
+        PutFraming(body, keepsLength, room, ref at);
         if (head.AcceptsTrailers) Put("te: trailers\r\n"u8, room, ref at);
         if (head.ExpectsContinue) Put("expect: 100-continue\r\n"u8, room, ref at);
         if (head.IsUpgrade) PutUpgrade(head.Protocol, room, ref at);

@@ -99,6 +99,7 @@ internal sealed class H2Downstream : ILiveConnection
             switch (happened.Kind)
             {
                 case H2EventKind.Request: BeginStream(happened.Stream!, happened.EndStream); break;
+                case H2EventKind.RefusedRequest: Refuse(happened.Stream!, happened.Error); break;
                 case H2EventKind.Data when stream is not null: stream.OnData(happened.Data, happened.EndStream); break;
                 case H2EventKind.Data: _session.Consumed(happened.Stream!, happened.Data.Length); break;
                 case H2EventKind.Trailers: stream?.OnTrailers(); break;
@@ -129,6 +130,14 @@ internal sealed class H2Downstream : ILiveConnection
         _active.Add(stream);
         stream.Start(wire, ends);
         if (IsLastRequest()) Drain();
+    }
+
+    // Well-formed, but not to be passed on: fields beyond the limits, no host, no path.
+    private void Refuse(H2Stream wire, ProtocolError error)
+    {
+        _worker.Counters.ProtocolErrors++;
+        _session.SendResponse(wire, new ResponseHead { Status = error.Status }, endStream: true);
+        _session.Release(wire);
     }
 
     private bool IsLastRequest() =>

@@ -79,7 +79,7 @@ public sealed class TranslationTests
         pair.ToServer();
 
         var fields = new List<string>();
-        foreach (var one in pair.ServerStreams[1].Request.Headers) fields.Add($"{one} {one.NeverIndexed}");
+        foreach (var one in pair.ServerStreams[1].Request.Headers) fields.Add($"{one.ToString()} {one.NeverIndexed}");
         Assert.Equal(["x-secret: 1 True"], fields);
     }
 
