@@ -106,8 +106,8 @@ internal static class Failures
         var entry = failure.Entry;
         if (entry.ResetReason.Length == 0) return entry.Body;
 
-        var transport = string.IsNullOrEmpty(failure.TransportReason) ? "" : $", transport failure reason: {failure.TransportReason}";
-        return $"{ResetBody}. {(retried ? "retried and the latest " : "")}reset reason: {entry.ResetReason}{transport}";
+        // The transport's own words are for the log: callers are not told what the network behind us looks like.
+        return $"{ResetBody}. {(retried ? "retried and the latest " : "")}reset reason: {entry.ResetReason}";
     }
 
     /// <summary>Blanks would break the log line's columns.</summary>

@@ -102,7 +102,13 @@ internal static class AcceptLoop
             return;
         }
 
-        if (!await ConnectionRunner.FiltersAcceptAsync(worker, client, chain)) return;
+        if (ConnectionRunner.RefusalOf(client, chain) is { } refusal)
+        {
+            client.TerminationDetails = refusal;
+            ConnectionRecord.Unserved(state, client);
+            io.Abort();
+            return;
+        }
 
         var http = state.Http(chain);
         if (await SpeaksHttp2Async(client, http.Settings, io) is not { } isHttp2) return;

@@ -70,6 +70,8 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
             _chain.Runner.Record(_exchange);
             if (failure is not null)
             {
+                // An answer cut short by us, not by the caller: it gets to read what was sent before the end comes.
+                if (failure.Value.Side != Side.Downstream && _exchange.ResponseStarted) await LingerAsync();
                 _io.Abort();
                 return;
             }
@@ -111,6 +113,13 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
         if (endsWithConnection && !noBody) _keepAlive = head.KeepAlive = false;
         _writer = new(noBody ? BodyFraming.None : endsWithConnection ? BodyFraming.UntilClose : head.Body);
         H1Writer.WriteResponse(head, _request.Method, _request.Version, _io.Output);
+    }
+
+    public void WriteInterim(ResponseHead head)
+    {
+        _owesContinue = false;
+        H1Writer.WriteResponse(head, _request.Method, _request.Version, _io.Output);
+        _io.TryFlush();
     }
 
     public void Write(ReadOnlySpan<byte> bytes) => _writer.Write(_io, bytes);
@@ -187,11 +196,19 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     private async ValueTask RejectAsync(Failure failure)
     {
         _keepAlive = false;
+        // What the parser could not take is not shown as if it had been asked.
+        if (_parser.Error.IsCodecError) _request.Clear();
         _worker.Counters.ProtocolErrors++;
         _exchange.Begin(_client, Settings, _worker.Snapshot, _request, this);
         _exchange.Upload.EndWithoutBody();
         await _chain.Runner.RejectAsync(_exchange, failure with { Side = Side.Local });
         _chain.Runner.Record(_exchange);
+    }
+
+    private async ValueTask LingerAsync()
+    {
+        var deadline = Deadline.After(_io.Loop.Clock, Settings.DelayedCloseTimeout);
+        if (await _io.FlushAsync(deadline) == IoStatus.Ok) await _io.Loop.WaitUntil(deadline);
     }
 
     private static Failure FailureOf(ProtocolError error)
@@ -202,7 +219,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
             Answer = new(error.Status, error.Details)
             {
                 Body = Encoding.ASCII.GetBytes(words),
-                Flag = error.IsCodecError && error.Details != "low_version" ? ResponseFlag.DPE : ResponseFlag.None,
+                Flag = error.IsCodecError ? ResponseFlag.DPE : ResponseFlag.None,
             },
         };
     }

@@ -124,6 +124,7 @@ internal sealed class H2Downstream : ILiveConnection
             request.Headers.Remove(H2UpstreamStream.VersionHeader);
             if (_isMesh) request.Version = HttpVersion.Http11;
         }
+        if (request.Version != HttpVersion.Http2 && request.Headers.Remove(KnownHeader.Expect)) request.ExpectsContinue = true;
         _idleTimer.Disarm();
         _client.Requests++;
         var stream = _spare.TryPop(out var spare) ? spare : new(this);

@@ -30,8 +30,8 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         _onDone = () => _running.GetAwaiter().GetResult();
     }
 
-    /// <summary>An exchange of HTTP/1.1 that travels on our own HTTP/2: its caller had a connection and closed it.</summary>
-    public FailureKind GoneAs => _exchange.Request is { Version: not HttpVersion.Http2 } ? FailureKind.DownstreamClosed : FailureKind.DownstreamReset;
+    /// <summary>Behind another sidecar a reset stands for the caller's own connection, which has gone.</summary>
+    public FailureKind GoneAs => _connection.Client is { IsInbound: true, IsMutualTls: true } ? FailureKind.DownstreamClosed : FailureKind.DownstreamReset;
     public ProtocolError Problem { get; private set; }
     public Headers Trailers => _stream!.Trailers;
     public int Backlog => _unsent.Length;
@@ -116,7 +116,17 @@ internal sealed class H2DownstreamStream : IDownstreamStream
 
         var ends = head.Body.Kind == BodyKind.None || _exchange.Request.Method == Method.Head || head.Body is { Kind: BodyKind.Length, Length: 0 };
         _localEnded = ends;
+        // HTTP/2 needs no length, but whoever reads the answer as HTTP/1.1 behind us does.
+        if (head.Body.Kind == BodyKind.Length && !head.Headers.Has(KnownHeader.ContentLength)) head.Headers.Set(KnownHeader.ContentLength, head.Body.Length);
         _connection.Session.SendResponse(_stream!, head, ends);
+        _connection.FlushSoon();
+    }
+
+    public void WriteInterim(ResponseHead head)
+    {
+        if (_isDead) return;
+
+        _connection.Session.SendResponse(_stream!, head, false);
         _connection.FlushSoon();
     }
 
@@ -228,7 +238,11 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         if (_given == 0) return;
 
         _received.Consume(_given);
-        if (!_isDead && !_connection.IsClosed) _connection.Session.Consumed(_stream!, _given);
+        if (!_isDead && !_connection.IsClosed)
+        {
+            _connection.Session.Consumed(_stream!, _given);
+            _connection.FlushSoon();
+        }
         _given = 0;
         if (_received.IsEmpty) _received.Trim();
     }

@@ -31,6 +31,8 @@ internal static class Sniffer
             {
                 if (tls && !LooksForMoreTls(client, io.Input.Span)) tls = false;
                 if (!tls && (!http || client.IsTls || !LooksForMoreHttp(client, io.Input.Span))) return IoStatus.Ok;
+                // A request line without end: no chain would serve it, and it must not be taken for another protocol.
+                if (!tls && io.Input.Length >= RequestLineBytesMax) return IoStatus.Full;
             }
 
             var status = await io.FillAsync(deadline);
@@ -69,7 +71,7 @@ internal static class Sniffer
         var end = bytes.IndexOf((byte)'\n');
         var line = end < 0 ? bytes : bytes[..end];
         if (!BeginsLikeARequest(line)) return false;
-        if (end < 0) return bytes.Length < RequestLineBytesMax;
+        if (end < 0) return true;
 
         line = line is [.., (byte)'\r'] ? line[..^1] : line;
         if (line.EndsWith(" HTTP/1.1"u8)) client.ApplicationProtocols = Http11;

@@ -15,7 +15,9 @@ namespace Mesh.Proxy.Http;
 internal sealed class Exchange
 {
     private readonly Worker worker;
-    private readonly LoopTimer _routeTimer, _tryTimer;
+    private readonly LoopTimer _routeTimer, _tryTimer, _idleTimer, _durationTimer;
+    private TimeSpan _idleLimit;
+    private long _movedAt;
     private readonly Dictionary<(string Filter, string Key), MetadataValue> _metadata = [];
     private readonly Dictionary<string, string> _filterState = [];
     private readonly List<EndpointState> _tried = [];
@@ -26,6 +28,8 @@ internal sealed class Exchange
         Upload = new(this);
         _routeTimer = new(worker.Loop, () => Cut(FailureKind.Timeout));
         _tryTimer = new(worker.Loop, () => Cut(FailureKind.PerTryTimeout));
+        _idleTimer = new(worker.Loop, OnIdle);
+        _durationTimer = new(worker.Loop, () => Cut(FailureKind.MaxDuration));
     }
 
     public Worker Worker => worker;
@@ -258,8 +262,31 @@ internal sealed class Exchange
     /// <summary>The route's limit for the whole request; null is none. Set once, when the route is known.</summary>
     public TimeSpan? Timeout { get; set; }
 
+    /// <summary>Limits of the stream itself, from the moment its route is known.</summary>
+    public void StartTimers()
+    {
+        if (Timeouts.StreamDurationOf(this) is { } duration) _durationTimer.Arm(Deadline.After(Clock, duration));
+        if (Timeouts.IdleOf(this) is not { Ticks: > 0 } idle) return;
+
+        _idleLimit = idle;
+        _movedAt = Clock.GetTimestamp();
+        _idleTimer.Arm(Deadline.After(Clock, idle));
+    }
+
+    /// <summary>Bytes of the exchange moved.</summary>
+    public void Moved() => _movedAt = Clock.GetTimestamp();
+
+    private void OnIdle()
+    {
+        var still = Clock.GetElapsedTime(_movedAt);
+        if (still >= _idleLimit) Cut(FailureKind.StreamIdle);
+        else _idleTimer.Arm(Deadline.After(Clock, _idleLimit - still));
+    }
+
     public void StopTimers()
     {
+        _idleTimer.Disarm();
+        _durationTimer.Disarm();
         _routeTimer.Disarm();
         _tryTimer.Disarm();
     }

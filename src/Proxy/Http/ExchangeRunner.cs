@@ -20,22 +20,22 @@ internal sealed class ExchangeRunner(FilterList filters)
     {
         if (RequestEntry.Prepare(exchange) is { } malformed) return await ReplyAsync(exchange, malformed);
 
-        Router.TryMatch(exchange);
+        ChooseRoute(exchange);
         Tracing.Begin(exchange);
         if (await filters.CheckAsync(exchange) is { } refusal) return await ReplyAsync(exchange, refusal);
-        if (exchange.RouteIsStale) Router.TryMatch(exchange);
+        if (exchange.RouteIsStale) ChooseRoute(exchange);
         if (exchange.CutBy is { } cut) return await ReplyAsync(exchange, new(cut, Side.Downstream));
         if (exchange.Route is not { } route) return await ReplyAsync(exchange, new(FailureKind.NoRoute, Side.Local));
         if (route.Action is not Forward forward) return await ReplyAsync(exchange, RouteAnswer.Of(exchange, route.Action));
 
-        var clusterName = Router.PickCluster(exchange, forward);
-        exchange.Cluster = exchange.Worker.Cluster(clusterName);
         if (exchange.Cluster is not { } cluster) return await ReplyAsync(exchange, new(FailureKind.ClusterNotFound, Side.Local), forward.ClusterNotFoundStatus);
 
         Router.EditRequest(exchange, forward);
         var retry = RetryPolicy.Of(exchange);
         exchange.Timeout = Timeouts.Of(exchange, forward);
         Timeouts.TellUpstream(exchange, forward, exchange.Timeout, retry?.PerTryTimeout);
+        exchange.StartTimers();
+        exchange.Upload.CopyTo(Router.MirrorsOf(exchange, forward));
         if (exchange.Request.Body.IsEmpty) exchange.OnRequestEnded();
         while (true)
         {
@@ -49,6 +49,13 @@ internal sealed class ExchangeRunner(FilterList filters)
             await exchange.Loop.Delay(RetryPolicy.Backoff(retry!, exchange.Attempt, exchange.Random));
             if (exchange.CutBy is { } by) return await ReplyAsync(exchange, new(by, Side.Upstream));
         }
+    }
+
+    /// <summary>Before the filters run, who look at route and cluster: an answer of theirs is counted and logged under both.</summary>
+    private static void ChooseRoute(Exchange exchange)
+    {
+        exchange.Cluster = Router.TryMatch(exchange) && exchange.Route!.Action is Forward forward
+            ? exchange.Worker.Cluster(Router.PickCluster(exchange, forward)) : null;
     }
 
     /// <summary>A request that could not be read as one: answered without filters or route.</summary>

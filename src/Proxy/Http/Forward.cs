@@ -22,11 +22,16 @@ internal static class Forwarding
         }
 
         IoStatus status;
-        do status = await upstream.ReadHeadAsync(exchange.OwnResponse, Deadline.Never);
+        do
+        {
+            status = await upstream.ReadHeadAsync(exchange.OwnResponse, Deadline.Never);
+            if (status == IoStatus.Ok && upstream.Head.Status == 100 && exchange.Request.ExpectsContinue) exchange.Downstream.WriteInterim(upstream.Head);
+        }
         while (status == IoStatus.Ok && upstream.Head.IsInterim);
         if (status != IoStatus.Ok) return FailureOf(exchange, upstream, status);
 
         exchange.UpstreamFirstByteAt = exchange.Clock.GetTimestamp();
+        exchange.Moved();
         exchange.Response = upstream.Head;
         PeerExchange.FromUpstream(exchange, upstream.Connection);
         return null;
@@ -70,6 +75,7 @@ internal static class Forwarding
     private static void Pass(Exchange exchange, IDownstreamStream caller, ReadOnlyMemory<byte> bytes)
     {
         exchange.ResponseBytes += bytes.Length;
+        exchange.Moved();
         caller.Write(bytes.Span);
     }
 

@@ -45,6 +45,9 @@ internal interface IDownstreamStream : IBodySource, IBodySink
     /// <summary>Writes the head into the output. <see cref="ResponseHead.Body"/> says how its body is framed.</summary>
     void WriteHead(ResponseHead head);
 
+    /// <summary>Sends a head that a further one follows (100), at once.</summary>
+    void WriteInterim(ResponseHead head);
+
     /// <summary>From here on bytes both ways, whatever they are: an upgrade or CONNECT was answered.</summary>
     void BeginTunnel();
 

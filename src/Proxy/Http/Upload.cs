@@ -16,6 +16,7 @@ internal sealed class Upload(Exchange exchange)
 
     private readonly ByteQueue _replay = new(exchange.Loop.Buffers);
     private IUpstreamStream? _sink;
+    private System.Collections.Immutable.ImmutableArray<Config.Mirror> _mirrors = [];
     private ValueTask _pump;
     private bool _isPumping, _discards;
 
@@ -32,7 +33,16 @@ internal sealed class Upload(Exchange exchange)
     {
         HasEnded = false;
         IsReplayable = true;
-        (_sink, _isPumping, _discards) = (null, false, false);
+        (_sink, _isPumping, _discards, _mirrors) = (null, false, false, []);
+    }
+
+    /// <summary>Copies to send once the whole body is here; a body too large to be kept is not copied.</summary>
+    public void CopyTo(System.Collections.Immutable.ImmutableArray<Config.Mirror> mirrors)
+    {
+        if (mirrors.IsEmpty) return;
+
+        if (HasEnded) Mirrors.Send(exchange, mirrors, _replay.Span);
+        else _mirrors = mirrors;
     }
 
     /// <summary>The request has no body.</summary>
@@ -50,7 +60,7 @@ internal sealed class Upload(Exchange exchange)
     {
         if (!mayRetry) IsReplayable &= _replay.IsEmpty && exchange.RequestBytes == 0;
         if (!_replay.IsEmpty) sink.Write(_replay.Span);
-        if (!mayRetry) ForgetReplay();
+        if (!mayRetry && _mirrors.IsEmpty) ForgetReplay();
         _sink = sink;
         if (HasEnded)
         {
@@ -154,6 +164,7 @@ internal sealed class Upload(Exchange exchange)
         if (!_discards)
         {
             exchange.RequestBytes += piece.Bytes.Length;
+            exchange.Moved();
             if (IsReplayable)
             {
                 if (_replay.Length + piece.Bytes.Length <= ReplayBytesMax) _replay.Write(piece.Bytes.Span);
@@ -171,6 +182,7 @@ internal sealed class Upload(Exchange exchange)
 
         exchange.OnRequestEnded();
 
+        if (!_mirrors.IsEmpty && IsReplayable) Mirrors.Send(exchange, _mirrors, _replay.Span);
         _sink?.End(exchange.Downstream.Trailers);
         exchange.Downstream.WatchCaller(true);
     }

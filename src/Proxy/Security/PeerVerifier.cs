@@ -57,7 +57,8 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
         var system = own.UseSystemRoots || delivered.UseSystemRoots;
         if (roots is null && !system) return own.RootsByTrustDomain.Count + delivered.RootsByTrustDomain.Count > 0 ? "unknown trust domain" : null;
 
-        if (leaf.Extensions.OfType<X509BasicConstraintsExtension>().Any(e => e.CertificateAuthority)) return "the certificate is a certificate authority's";
+        // An identity of the mesh is never an authority; servers outside may be their own root.
+        if (spiffeId.Length > 0 && leaf.Extensions.OfType<X509BasicConstraintsExtension>().Any(e => e.CertificateAuthority)) return "the certificate is a certificate authority's";
 
         using var chain = new X509Chain();
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;

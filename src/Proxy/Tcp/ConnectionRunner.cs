@@ -2,6 +2,7 @@ using Mesh.Net;
 using Mesh.Proxy.Config;
 using Mesh.Proxy.Downstream;
 using Mesh.Proxy.Observe;
+using Mesh.Proxy.Security;
 using Mesh.Proxy.Upstream;
 
 namespace Mesh.Proxy.Tcp;
@@ -32,18 +33,28 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
     }
 
     /// <summary>The network filters before the terminal one.</summary>
-    /// <returns>False: the connection is refused.</returns>
-    public static ValueTask<bool> FiltersAcceptAsync(Worker worker, ClientConnection client, FilterChain chain) => new(true);
+    /// <returns>Null: go on. Otherwise why the connection is refused, as the log has it.</returns>
+    public static string? RefusalOf(ClientConnection client, FilterChain chain)
+    {
+        foreach (var filter in chain.Filters)
+            if (filter is NetworkAuthorization rules && ConnectionAuthorization.Refusal(rules, client) is { } refusal) return refusal;
+        return null;
+    }
 
     private async ValueTask<Failure?> ServeAsync()
     {
-        if (!await FiltersAcceptAsync(worker, client, chain)) return new(FailureKind.AuthorizationDenied, Side.Local);
+        if (RefusalOf(client, chain) is { } refusal)
+        {
+            client.TerminationDetails = refusal;
+            downstream.Abort();
+            return null;
+        }
         if (chain.Tcp is not { } settings) return null;
 
-        var name = PickCluster(settings);
-        _record.UpstreamCluster = name;
+        var name = chain.Filters.Any(filter => filter is NetworkSniCluster) ? client.ServerName : PickCluster(settings);
         if (worker.Cluster(name) is not { } cluster) return new(FailureKind.ClusterNotFound, Side.Local);
 
+        _record.UpstreamCluster = name;
         _record.UpstreamClusterAlias = cluster.Config.AltStatName.Length > 0 ? cluster.Config.AltStatName : name;
         var (upstream, failure) = await ConnectAsync(cluster, settings);
         if (upstream is null) return failure;
@@ -57,14 +68,17 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         _upstream = upstream.Io;
         _record.UpstreamConnectedAt = worker.Loop.Clock.GetTimestamp();
         (_record.UpstreamLocal, _record.UpstreamRemote, _record.UpstreamPeer) = (upstream.Local, upstream.Remote, upstream.Peer);
-        var progress = new Relay.Progress();
+        var stats = TcpStats.Begin(worker, client, cluster, upstream);
+        var progress = stats.Progress;
         var outcome = await Relay.RunAsync(downstream, upstream.Io, settings.IdleTimeout ?? TimeSpan.FromDays(365), progress);
+        stats.End(client.Flags);
         upstream.Io.Close();
         Leave(cluster, upstream.Endpoint);
         (_record.BytesReceived, _record.BytesSent) = (progress.BytesUp, progress.BytesDown);
         (client.BytesReceived, client.BytesSent) = (progress.BytesUp, progress.BytesDown);
         cluster.BytesSent += progress.BytesUp;
         cluster.BytesReceived += progress.BytesDown;
+        if (outcome is { Status: IoStatus.Reset, BrokenByUpstream: true }) client.Flags = client.Flags.With(ResponseFlag.UR);
         if (outcome.Status == IoStatus.TimedOut) client.TerminationDetails = "idle_timeout";
     }
 
@@ -72,7 +86,6 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
     {
         client.Flags = client.Flags.With(failure.Entry.Flag);
         if (failure.TransportReason is not null) _record.UpstreamFailure = Failures.Unspaced(failure.TransportReason);
-        if (failure.Kind == FailureKind.AuthorizationDenied) client.TerminationDetails = failure.Entry.Details;
     }
 
     private string PickCluster(TcpProxySettings settings)
@@ -107,11 +120,12 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
             endpoint.ActiveRequests++;
             var tls = cluster.Config.TlsFor(endpoint.Endpoint);
             (var upstream, failure) = await Connector.ConnectAsync(endpoint, tls, [], tls?.Sni ?? "", Deadline.Never);
+            cluster.ReportConnect(endpoint, upstream is not null);
             if (upstream is not null) return (upstream, null);
 
             Leave(cluster, endpoint);
         }
-        if (attempts > 1) client.Flags = client.Flags.With(failure!.Value.Entry.Flag).With(ResponseFlag.URX);
+        client.Flags = client.Flags.With(failure!.Value.Entry.Flag).With(ResponseFlag.URX);
         return (null, failure);
     }
 

@@ -17,6 +17,8 @@ internal sealed class ClusterState
     private Balancer _balancer;
     private OutlierDetector? _outliers;
     private CircuitBudget _budget;
+    private readonly NamedEndpoints _names;
+    private ClusterEndpoints? _told;
 
     public ClusterState(Worker worker, Cluster cluster, ClusterEndpoints? endpoints)
     {
@@ -25,6 +27,7 @@ internal sealed class ClusterState
         _balancer = new(cluster.LoadBalancing, worker.Loop.Random, worker.Loop.Clock);
         _budget = CircuitBudget.Of(cluster.Limits);
         _outliers = MakeOutliers(cluster);
+        _names = new(worker.Loop, () => Update(Config, _told));
         Update(cluster, endpoints);
     }
 
@@ -50,7 +53,11 @@ internal sealed class ClusterState
 
     public void Update(Cluster cluster, ClusterEndpoints? endpoints)
     {
-        if (ReferenceEquals(cluster, Config) && ReferenceEquals(endpoints, Endpoints) && _all.Length > 0) return;
+        var isNamed = cluster.Discovery is ClusterDiscovery.StrictDns or ClusterDiscovery.LogicalDns;
+        if (!isNamed && ReferenceEquals(cluster, Config) && ReferenceEquals(endpoints, _told) && _all.Length > 0) return;
+
+        _told = endpoints;
+        endpoints = _names.Expand(cluster, endpoints);
 
         var reconnect = !ReferenceEquals(cluster, Config) && !cluster.Equals(Config);
         if (!cluster.LoadBalancing.Equals(Config.LoadBalancing)) _balancer = new(cluster.LoadBalancing, Worker.Loop.Random, Worker.Loop.Clock);
@@ -98,6 +105,7 @@ internal sealed class ClusterState
     public void Retire()
     {
         IsRetired = true;
+        _names.Stop();
         foreach (var state in _all.Concat(_originals.Values)) state.Pools.Retire();
         RoomFreed.Wake();
     }

@@ -50,6 +50,7 @@ internal sealed class H2UpstreamStream(H2Upstream connection) : IUpstreamStream
             if (head.Version == HttpVersion.Http2) head.Headers.Remove(VersionHeader);
             else head.Headers.Set(VersionHeader, "1.1"u8);
         }
+        if (head.ExpectsContinue) head.Headers.Set(KnownHeader.Expect, "100-continue"u8);
         _localEnded = head.Body.IsEmpty && !head.IsUpgrade && !head.IsConnect;
         _stream = connection.Session.OpenStream(head, _localEnded, connection.NowMs);
         if (_stream is null)
@@ -243,7 +244,11 @@ internal sealed class H2UpstreamStream(H2Upstream connection) : IUpstreamStream
         if (_given == 0) return;
 
         _received.Consume(_given);
-        if (_stream is not null && !IsDead) connection.Session.Consumed(_stream, _given);
+        if (_stream is not null && !IsDead)
+        {
+            connection.Session.Consumed(_stream, _given);
+            connection.FlushSoon();
+        }
         _given = 0;
         if (_received.IsEmpty) _received.Trim();
     }

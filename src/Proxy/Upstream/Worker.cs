@@ -44,6 +44,9 @@ internal sealed class Worker
     public IReadOnlyList<ClusterState> PublishedClusters => _published;
     private volatile ClusterState[] _published = [];
 
+    /// <summary>Copies of requests that are being sent.</summary>
+    public int MirrorsUnderWay { get; set; }
+
     /// <summary>The whole process is on its way out: responses close their connections.</summary>
     public bool IsDraining { get; set; }
 

@@ -50,6 +50,23 @@ public sealed class Http2ExchangeTests
         });
     }
 
+    [Theory]
+    [InlineData(1), InlineData(2)]
+    public void A_body_larger_than_every_window_comes_through_both_ways(int seed)
+    {
+        using var rig = new ProxyRig(SimConditions.Rough with { WindowBytes = 64 * 1024, SegmentBytesMax = 16 * 1024 }, seed);
+        rig.Server(H2GrpcServer);
+        rig.Serve();
+        var body = new string('z', 60_000);
+
+        rig.Run(async () =>
+        {
+            var client = await H2Client.ConnectAsync(rig);
+            for (var i = 0; i < 40; i++) Assert.Equal(body, (await client.CallAsync("/echo.Echo/Say", body, "application/grpc")).Body);
+            client.Close();
+        });
+    }
+
     [Fact]
     public void HTTP2_goes_on_as_HTTP2_with_its_trailers()
     {
