@@ -138,6 +138,9 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Ssl, EntryPoint = "SSL_set_session")]
     internal static partial int SetSession(nint ssl, nint session);
 
+    [LibraryImport(Ssl, EntryPoint = "SSL_get1_session")]
+    internal static partial nint TakeSession(nint ssl);
+
     [LibraryImport(Ssl, EntryPoint = "SSL_SESSION_free")]
     internal static partial void SessionFree(nint session);
 

@@ -304,6 +304,8 @@ internal sealed class OpenSslConnection : TlsConnection
         CipherSuite = SslNames.Shared(LibSsl.CipherStandardName(LibSsl.CurrentCipher(_ssl)));
         ServerName = _askedName ?? ServerName ?? NullIfEmpty(LibSsl.Text(LibSsl.GetServerName(_ssl, 0)));
         IsResumed = LibSsl.SessionReused(_ssl) == 1;
+        // A session of TLS 1.2 serves again and again, and no new one is announced for it.
+        if (IsResumed && Version < TlsVersion.Tls13 && _context.Settings.Side == TlsSide.Client) KeepSession(LibSsl.TakeSession(_ssl));
         byte* alpn;
         uint length;
         LibSsl.GetAlpn(_ssl, &alpn, &length);
