@@ -32,6 +32,9 @@ public sealed record HttpLimits
     /// <summary>Several Host fields become one joined with commas, as Istio routes them; otherwise they are answered 400 (RFC 9112 §3.2).</summary>
     public bool JoinRepeatedHost { get; init; }
 
+    /// <summary>Take any token for an HTTP/1.1 method, not only registered ones (Envoy's allow_custom_methods, off there too).</summary>
+    public bool AcceptCustomMethods { get; init; }
+
     /// <summary>Refuse names with '_', which some servers read as '-' (for edges).</summary>
     public bool RefuseUnderscores { get; init; }
 }

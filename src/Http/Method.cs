@@ -28,6 +28,13 @@ public static class Methods
         _ => Method.Other,
     };
 
+    /// <summary>The methods that Envoy takes over HTTP/1.1: IANA's, with WebDAV's and UPnP's.</summary>
+    public static bool IsRegistered(ReadOnlySpan<byte> name) => Find(name) != Method.Other || (name.Length <= 11 && Others.Contains(System.Text.Encoding.Latin1.GetString(name)));
+
+    private static readonly HashSet<string> Others = new(
+        "COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK SOURCE".Split(' '),
+        StringComparer.Ordinal);
+
     /// <summary>Empty for Other.</summary>
     public static ReadOnlySpan<byte> Name(Method method) => method switch
     {

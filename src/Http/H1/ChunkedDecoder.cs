@@ -147,9 +147,51 @@ public sealed class ChunkedDecoder(HttpLimits limits)
         return default;
     }
 
-    // *( BWS ";" BWS name [ BWS "=" BWS value ] ): never passed on, so only what could hide a line end matters.
-    private static bool IsExtension(ReadOnlySpan<byte> extension) =>
-        HttpChars.TrimOws(extension) is [(byte)';', ..] && !extension.ContainsAny(HttpChars.BadValueBytes);
+    // *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ): never passed on, but refused where readers may differ.
+    private static bool IsExtension(ReadOnlySpan<byte> extension)
+    {
+        if (extension.ContainsAny(HttpChars.BadValueBytes)) return false;
+
+        while (true)
+        {
+            extension = HttpChars.TrimOws(extension);
+            if (extension.IsEmpty) return true;
+            if (extension[0] != ';' || !TrySkipToken(ref extension, 1)) return false;
+
+            extension = HttpChars.TrimOws(extension);
+            if (extension.IsEmpty || extension[0] != '=') continue;
+
+            var value = HttpChars.TrimOws(extension[1..]);
+            var isQuoted = !value.IsEmpty && value[0] == '"';
+            if (isQuoted ? !TrySkipQuoted(ref value) : !TrySkipToken(ref value, 0)) return false;
+
+            extension = value;
+        }
+    }
+
+    private static bool TrySkipToken(ref ReadOnlySpan<byte> text, int skip)
+    {
+        text = HttpChars.TrimOws(text[skip..]);
+        var length = text.IndexOfAnyExcept(HttpChars.TokenBytes);
+        if (length < 0) length = text.Length;
+        text = text[length..];
+        return length > 0;
+    }
+
+    private static bool TrySkipQuoted(ref ReadOnlySpan<byte> text)
+    {
+        for (var i = 1; i < text.Length; i++)
+        {
+            if (text[i] == '\\') i++;
+            else if (text[i] == '"')
+            {
+                text = text[(i + 1)..];
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     private ProtocolError ReadTrailer(ReadOnlySpan<byte> line, Headers? trailers)
     {

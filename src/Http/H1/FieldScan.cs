@@ -31,7 +31,7 @@ internal struct FieldScan
         if (colon <= 0) return H1Errors.BadFieldName;
 
         var name = line[..colon];
-        if (name.ContainsAnyExcept(HttpChars.TokenBytes)) return H1Errors.BadFieldName;
+        if (name.ContainsAnyExcept(HttpChars.TokenBytes)) return name.ContainsAny(HttpChars.BadValueBytes) ? H1Errors.ControlInFieldName : H1Errors.BadFieldName;
         if (colon > limits.FieldNameBytesMax) return H1Errors.FieldNameTooLong;
         if (limits.RefuseUnderscores && name.Contains((byte)'_')) return H1Errors.Underscore;
         if (++_lines > limits.FieldCountMax) return H1Errors.TooManyFields;

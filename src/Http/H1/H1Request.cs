@@ -19,10 +19,12 @@ internal static class H1Request
         if (!HttpChars.IsToken(name)) return H1Errors.BadMethod;
 
         head.UseMethod(Methods.Find(name), new(0, firstSpace));
+        if (head.Method == Method.Other && !limits.AcceptCustomMethods && !Methods.IsRegistered(name)) return H1Errors.UnknownMethod;
+
         if (firstSpace == lastSpace)
         {
-            // HTTP/0.9's "GET /x" and other texts of two words.
-            return head.Method != Method.Other ? H1Errors.LowVersion : H1Errors.BadRequestLine;
+            // HTTP/0.9's "GET /x".
+            return Methods.IsRegistered(name) ? H1Errors.LowVersion : H1Errors.BadRequestLine;
         }
 
         var version = line[(lastSpace + 1)..];
@@ -41,7 +43,16 @@ internal static class H1Request
     /// <summary>Call when the arena holds the whole head.</summary>
     public static ProtocolError Finish(RequestHead head, in FieldScan scan, HttpLimits limits)
     {
+        var error = TryFinish(head, scan, limits);
+        if (error.IsCodecError) head.UseAuthority(default); // nobody should believe, or log, for whom a broken request was
+        return error;
+    }
+
+    private static ProtocolError TryFinish(RequestHead head, in FieldScan scan, HttpLimits limits)
+    {
         var wishes = HopByHop.Apply(scan, head.Headers);
+        if (wishes.NamesOrigin) return H1Errors.NominatedField;
+
         head.KeepAlive = head.Version == HttpVersion.Http11 ? !wishes.Close : wishes.KeepAlive && !wishes.Close;
         head.ExpectsContinue = scan.ExpectsContinue && head.Version == HttpVersion.Http11;
         head.AcceptsTrailers = scan.TeTrailers;
@@ -107,7 +118,7 @@ internal static class H1Request
         if (head.Method == Method.Connect)
         {
             head.UseAuthority(target);
-            return bytes.ContainsAnyExcept(HttpChars.AuthorityBytes) ? H1Errors.BadTarget : default;
+            return bytes.ContainsAnyExcept(HttpChars.AuthorityBytes) || !EndsInPort(bytes) ? H1Errors.BadTarget : default;
         }
 
         if (bytes[0] == '/')
@@ -116,13 +127,21 @@ internal static class H1Request
             return default;
         }
 
-        return bytes.SequenceEqual("*"u8) ? H1Errors.NoAbsolutePath : ReadAbsoluteForm(head, bytes, target.Offset);
+        if (bytes.SequenceEqual("*"u8)) return head.Method == Method.Options ? H1Errors.NoAbsolutePath : H1Errors.BadTarget;
+
+        return ReadAbsoluteForm(head, bytes, target.Offset);
+    }
+
+    private static bool EndsInPort(ReadOnlySpan<byte> authority)
+    {
+        var colon = authority.LastIndexOf((byte)':');
+        return colon > 0 && HttpChars.TryParseDecimal(authority[(colon + 1)..], out var port) && port <= 65535;
     }
 
     private static ProtocolError ReadAbsoluteForm(RequestHead head, ReadOnlySpan<byte> target, int offset)
     {
         var isHttps = target.Length >= 8 && Ascii.EqualsIgnoreCase(target[..8], "https://"u8);
-        if (!isHttps && !(target.Length >= 7 && Ascii.EqualsIgnoreCase(target[..7], "http://"u8))) return H1Errors.BadTarget;
+        if (!isHttps && !(target.Length >= 7 && Ascii.EqualsIgnoreCase(target[..7], "http://"u8))) return target.IndexOf("://"u8) > 0 ? H1Errors.BadScheme : H1Errors.RelativeTarget;
 
         var start = isHttps ? 8 : 7;
         var rest = target[start..];

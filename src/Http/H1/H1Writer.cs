@@ -97,6 +97,7 @@ public static class H1Writer
     private static bool KeepsLengthField(Headers headers, BodyFraming body, bool mayStateLength)
     {
         if (!headers.TryGet(KnownHeader.ContentLength, out var text) || headers.CountOf(KnownHeader.ContentLength) != 1) return false;
+        if (text.Length > 1 && text[0] == '0') return false; // "005" is octal to some
         if (mayStateLength) return HttpChars.TryParseDecimal(text, out _);
 
         return body.Kind == BodyKind.Length && HttpChars.TryParseDecimal(text, out var length) && length == body.Length;

@@ -36,7 +36,18 @@ public sealed class H1RequestTests
     [InlineData("hello there\r\n", "error 400 http1.codec_error\n")]
     [InlineData("GET /x HTTP/1.1x\r\n\r\n", "error 400 http1.codec_error\n")]
     [InlineData("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "error 404 absolute_path_rejected\n")]
-    [InlineData("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.invalid_url\n")]
+    [InlineData("GET * HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.invalid_url\n")]
+    [InlineData("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.invalid_scheme\n")]
+    [InlineData("GET x HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.codec_error\n")]
+    [InlineData("CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.invalid_url\n")]
+    [InlineData("FOO / HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.codec_error\n")]
+    [InlineData("get / HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.codec_error\n")]
+    [InlineData("PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n", "PROPFIND / (a)\n")]
+    [InlineData("GET /x HTTP/1.2\r\nHost: a\r\n\r\n", "error 426 low_version\n")]
+    [InlineData("GET /x HTTP/1.1\r\nHost: a b\r\n\r\n", "error 400 http.invalid_authority\n")]
+    [InlineData("GET /\u00e9 HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.invalid_url\n")]
+    [InlineData("GET /x HTTP/1.1\r\nHost: a\r\nX\u0001: 1\r\n\r\n", "error 400 http1.invalid_characters\n")]
+    [InlineData("GET /x HTTP/1.1\r\nHost: a\r\nX\u00e9: 1\r\n\r\n", "error 400 http1.codec_error\n")]
     [InlineData("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.codec_error\n")]
     [InlineData("CONNECT a:1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "error 400 http1.transfer_encoding_not_allowed\n")]
     public void What_is_not_HTTP_1_1_is_answered_as_Istio_answers_it(string request, string expected) =>
@@ -108,10 +119,10 @@ public sealed class H1RequestTests
     }
 
     [Theory]
-    [InlineData("FOO /x HTTP/1.1\r\nHost: a\r\nX-Own: 1\r\nX-Half", "FOO", "X-Own: 1\n")]
-    [InlineData("FOO /x HTTP/1.1\r\nHost: a\r\nX-Own: 1\r\nBad Name: 1\r\n\r\n", "FOO", "X-Own: 1\n")]
-    [InlineData("FOO /x HTTP/1.0\r\n\r\n", "FOO", "")]
-    [InlineData("FOO", "", "")]
+    [InlineData("MOVE /x HTTP/1.1\r\nHost: a\r\nX-Own: 1\r\nX-Half", "MOVE", "X-Own: 1\n")]
+    [InlineData("MOVE /x HTTP/1.1\r\nHost: a\r\nX-Own: 1\r\nBad Name: 1\r\n\r\n", "MOVE", "X-Own: 1\n")]
+    [InlineData("MOVE /x HTTP/1.0\r\n\r\n", "MOVE", "")]
+    [InlineData("MOVE", "", "")]
     public void A_head_that_is_unfinished_or_refused_can_be_logged_and_says_nothing_of_the_last_one(string bytes, string method, string fields)
     {
         var parser = new H1Parser(HttpLimits.Default);
