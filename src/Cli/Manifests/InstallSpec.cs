@@ -55,7 +55,7 @@ internal sealed record InstallSpec(JsonObject Spec, string Namespace, string Rev
         var merged = Overlay.Of(underneath);
         MergeOperator(merged, user);
         var spec = (JsonObject)merged["spec"]!;
-        if (!force && SpecRules.Problem(spec) is { } unknown)
+        if (!force && user["spec"] is JsonObject asked && SpecRules.Problem(asked) is { } unknown)
         {
             error = $"could not unmarshal: {unknown}";
             return null;

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Mesh.Injector;
-using Mesh.Model.Yaml;
+using Mesh.Model.Schema;
 
 namespace Mesh.Cli.Manifests;
 
@@ -75,6 +75,5 @@ internal static class Manifest
         return new(name, title, objects);
     }
 
-    private static IEnumerable<JsonObject> Crds() =>
-        Bundled.Names("charts/base/files/").SelectMany(name => YamlReader.Read(Bundled.Text(name)!, name, out _)).Select(YamlJson.Of).OfType<JsonObject>();
+    private static IEnumerable<JsonObject> Crds() => CrdManifest.Kinds.Select(CrdManifest.Of);
 }
