@@ -8,10 +8,13 @@ namespace Mesh.Net;
 /// </summary>
 public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWaitOwner
 {
+    private const int BulkReceiveBytes = 64 * 1024;
+
     private LoopWait? _fillWait;
     private LoopWait? _flushWaits;
     private LoopWait? _roomWait;
     private bool _fillOnlyWaits;
+    private bool _receivesBulk;
     private Action<Connection, PeerNews>? _watcher;
     private IoStatus _readEnd = IoStatus.Ok;
     private IoStatus _writeEnd = IoStatus.Ok;
@@ -31,9 +34,15 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
         var room = Input.LengthMax - Input.Length;
         if (room <= 0) return IoStatus.Full;
 
-        var buffer = Input.GetSpan(Math.Min(room, ReceiveBytesMin));
-        var status = Receive(buffer.Length <= room ? buffer : buffer[..room], out var count);
-        if (status == IoStatus.Ok) Input.Advance(count);
+        var buffer = Input.GetSpan(Math.Min(room, _receivesBulk ? BulkReceiveBytes : ReceiveBytesMin));
+        if (buffer.Length > room) buffer = buffer[..room];
+        var status = Receive(buffer, out var count);
+        if (status == IoStatus.Ok)
+        {
+            // A read that fills a usual buffer is followed by others: fewer and larger ones, and several TLS records in each.
+            _receivesBulk = count == buffer.Length ? count >= BufferPool.UsualBytes / 2 : _receivesBulk && count > BulkReceiveBytes / 4;
+            Input.Advance(count);
+        }
         else if (status != IoStatus.WouldBlock) _readEnd = status;
         return status;
     }

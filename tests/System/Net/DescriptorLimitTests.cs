@@ -7,8 +7,7 @@ using Mesh.Net.Epoll;
 namespace Mesh.SystemTests.Net;
 
 /// <summary>Lowers the limit of the whole process, so it runs alone.</summary>
-[Collection(nameof(DescriptorLimitTests))]
-[CollectionDefinition(nameof(DescriptorLimitTests), DisableParallelization = true)]
+[Collection(nameof(Alone))]
 public sealed partial class DescriptorLimitTests
 {
     private const int NoFile = 7;

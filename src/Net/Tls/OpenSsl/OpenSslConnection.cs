@@ -36,10 +36,10 @@ internal sealed class OpenSslConnection : TlsConnection
         _context = context;
         _onInnerFilled = OnInnerFilled;
         _onInnerFlushed = OnInnerFlushed;
-        _self = GCHandle.Alloc(this);
-        _ssl = context.Enter();
+        _ssl = context.NewSession();
         if (_ssl == 0) throw new InvalidOperationException($"SSL_new: {SslErrors.Take()}");
 
+        _self = GCHandle.Alloc(this);
         var handle = GCHandle.ToIntPtr(_self);
         LibSsl.SetData(_ssl, 0, handle);
         var bio = SslBio.Create(handle);
@@ -75,7 +75,7 @@ internal sealed class OpenSslConnection : TlsConnection
 
     protected override bool HasBytes => !Input.IsEmpty;
 
-    private OpenSslContext Context => _chosen ?? _context;
+    internal OpenSslContext Context => _chosen ?? _context;
 
     private string SessionKey => $"{_askedName}|{Inner.Addresses.Peer}";
 
@@ -132,11 +132,8 @@ internal sealed class OpenSslConnection : TlsConnection
         chosen.TakeOver(_ssl);
     }
 
-    internal bool KeepSession(nint session)
-    {
-        _context.Sessions.Add(SessionKey, session);
-        return true;
-    }
+    /// <returns>False when nobody will resume it: whoever owns it frees it.</returns>
+    internal bool KeepSession(nint session) => _context.TryKeep(SessionKey, session);
 
     protected override unsafe IoStatus Receive(Span<byte> buffer, out int count)
     {
@@ -305,7 +302,7 @@ internal sealed class OpenSslConnection : TlsConnection
         ServerName = _askedName ?? ServerName ?? NullIfEmpty(LibSsl.Text(LibSsl.GetServerName(_ssl, 0)));
         IsResumed = LibSsl.SessionReused(_ssl) == 1;
         // A session of TLS 1.2 serves again and again, and no new one is announced for it.
-        if (IsResumed && Version < TlsVersion.Tls13 && _context.Settings.Side == TlsSide.Client) KeepSession(LibSsl.TakeSession(_ssl));
+        if (IsResumed && Version < TlsVersion.Tls13 && _context.Settings.Side == TlsSide.Client && LibSsl.TakeSession(_ssl) is var session && !KeepSession(session)) LibSsl.SessionFree(session);
         byte* alpn;
         uint length;
         LibSsl.GetAlpn(_ssl, &alpn, &length);
@@ -366,7 +363,6 @@ internal sealed class OpenSslConnection : TlsConnection
         _isFreed = true;
         LibSsl.Free(_ssl);
         _self.Free();
-        _context.Leave();
     }
 
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Mesh.Net.Tls.OpenSsl;
 
 /// <summary>One SSL_CTX: everything that is the same for all connections of one settings record.</summary>
@@ -16,10 +14,9 @@ internal sealed unsafe class OpenSslContext : TlsContext
     private static readonly byte[] SessionIdContext = "mesh"u8.ToArray();
 
     private readonly nint _context;
-    private readonly GCHandle _self;
     private readonly TimeProvider _time;
     private readonly int _verifyMode;
-    private int _users = 1;
+    private bool _isDisposed;
 
     internal OpenSslContext(TlsSettings settings, TimeProvider time)
         : base(settings)
@@ -28,7 +25,6 @@ internal sealed unsafe class OpenSslContext : TlsContext
         _context = LibSsl.ContextNew(LibSsl.TlsMethod());
         if (_context == 0) throw new TlsSettingsException($"libssl gives no context: {SslErrors.Take()}");
 
-        _self = GCHandle.Alloc(this);
         _verifyMode = VerifyModeOf(settings);
         AlpnWire = SslPem.AlpnWire(settings.Alpn);
         try
@@ -41,6 +37,9 @@ internal sealed unsafe class OpenSslContext : TlsContext
             throw;
         }
     }
+
+    // Whoever replaces a context when a secret changes need not know who still uses the old one.
+    ~OpenSslContext() => Dispose(false);
 
     internal byte[] AlpnWire { get; }
 
@@ -55,33 +54,36 @@ internal sealed unsafe class OpenSslContext : TlsContext
     public override ValueTask<TlsOutcome> HandshakeAsync(Connection inner, Deadline deadline, string? serverName = null) =>
         new OpenSslConnection(inner, this, serverName).HandshakeAsync(deadline);
 
-    /// <summary>A connection begins; it says <see cref="Leave"/> at its end.</summary>
-    internal nint Enter()
+    /// <summary>For one connection. It holds the native context by itself, so this one may be disposed of meanwhile.</summary>
+    internal nint NewSession()
     {
-        _users++;
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
         return LibSsl.New(_context);
-    }
-
-    internal void Leave()
-    {
-        if (--_users > 0) return;
-
-        Sessions.Clear();
-        LibSsl.ContextFree(_context);
-        _self.Free();
     }
 
     /// <summary>In the middle of another context's handshake: from here on this one's certificate and rules apply.</summary>
     internal void TakeOver(nint ssl)
     {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
         LibSsl.SetContext(ssl, _context);
         LibSsl.SetVerify(ssl, _verifyMode, 0);
     }
 
-    // On a loop and its contexts' thread only, as everything here.
+    internal bool TryKeep(string peer, nint session)
+    {
+        if (_isDisposed) return false;
+
+        Sessions.Add(peer, session);
+        return true;
+    }
+
     protected override void Dispose(bool disposing)
     {
-        if (disposing) Leave();
+        if (_isDisposed) return;
+
+        _isDisposed = true;
+        Sessions.Clear();
+        LibSsl.ContextFree(_context);
     }
 
     private void Prepare()
@@ -130,7 +132,7 @@ internal sealed unsafe class OpenSslContext : TlsContext
 
         if (Settings.Side == TlsSide.Server)
         {
-            LibSsl.ContextSetAlpnSelect(_context, &SslCallbacks.OnAlpn, GCHandle.ToIntPtr(_self));
+            LibSsl.ContextSetAlpnSelect(_context, &SslCallbacks.OnAlpn, 0);
             return;
         }
 

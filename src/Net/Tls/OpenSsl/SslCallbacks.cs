@@ -28,7 +28,7 @@ internal static unsafe class SslCallbacks
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     internal static int OnAlpn(nint ssl, byte** chosen, byte* chosenLength, byte* offered, uint offeredLength, nint argument)
     {
-        var context = (OpenSslContext)GCHandle.FromIntPtr(argument).Target!;
+        var context = ConnectionOf(ssl).Context;
         for (var ours = context.AlpnWire.AsSpan(); !ours.IsEmpty; ours = ours[(1 + ours[0])..])
         {
             for (var at = 0; at < offeredLength && at + offered[at] < offeredLength; at += 1 + offered[at])
