@@ -217,5 +217,6 @@ public static class XdsFiles
         global::Xds.Type.Matcher.V3.StringReflection.Descriptor,
         global::Xds.Type.V3.RangeReflection.Descriptor,
         global::Xds.Type.V3.TypedStructReflection.Descriptor,
+        global::Mesh.Traffic.V1.TrafficReflection.Descriptor,
     ];
 }

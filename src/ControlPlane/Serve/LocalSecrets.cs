@@ -15,6 +15,11 @@ namespace Mesh.ControlPlane.Serve;
 /// </summary>
 internal sealed class LocalSecrets(CertificateAuthority authority, TrustDomain trustDomain, Options options, TimeProvider time, ILogger<LocalSecrets> log)
 {
+    private const int BundleBytesMax = 4 << 20;
+
+    // Debian's and Red Hat's.
+    private static readonly string[] SystemBundles = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+
     public async Task ServeAsync(IAsyncStreamReader<DiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call)
     {
         // Only a Unix socket has no address at its other end.
@@ -40,11 +45,11 @@ internal sealed class LocalSecrets(CertificateAuthority authority, TrustDomain t
             if (who is null && ProxyOf(requests.Current) is { } named) who = named;
             if (who is null) throw new RpcException(new Status(StatusCode.InvalidArgument, "the first request names no proxy of a namespace and service account"));
             if (watch.Take(requests.Current) is DeltaRequestKind.Nack or DeltaRequestKind.Stale or DeltaRequestKind.Ack) continue;
-            if (watch.Send(Secrets(who), $"{time.GetUtcNow():u}") is { } reply) await replies.WriteAsync(reply, call.CancellationToken);
+            if (watch.Send(Secrets(who, watch.Wanted), $"{time.GetUtcNow():u}") is { } reply) await replies.WriteAsync(reply, call.CancellationToken);
         }
     }
 
-    private ResourceSet Secrets(CallerIdentity who)
+    private ResourceSet Secrets(CallerIdentity who, IEnumerable<string> wanted)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var issued = authority.Issue(PublicKeyFactory.CreateKey(key.ExportSubjectPublicKeyInfo()), who.Spiffe(trustDomain.Name), TimeSpan.Zero);
@@ -58,7 +63,34 @@ internal sealed class LocalSecrets(CertificateAuthority authority, TrustDomain t
             },
         };
         var roots = new Secret { Name = "ROOTCA", ValidationContext = new() { TrustedCa = new() { InlineBytes = ByteString.CopyFromUtf8(authority.RootsPem) } } };
-        return ResourceSet.Of(TypeUrl.Secret, [NamedResource.Of("default", certificate), NamedResource.Of("ROOTCA", roots)]);
+        return ResourceSet.Of(TypeUrl.Secret, [NamedResource.Of("default", certificate), NamedResource.Of("ROOTCA", roots), .. wanted.Select(Roots).OfType<NamedResource>()]);
+    }
+
+    /// <summary>
+    /// <c>file-root:system</c> and <c>file-root:PATH</c>: whom to believe outside the mesh. Only certificates leave, whatever the file holds; keys are never read for others.
+    /// </summary>
+    private static NamedResource? Roots(string name)
+    {
+        const string prefix = "file-root:";
+        if (!name.StartsWith(prefix, StringComparison.Ordinal)) return null;
+
+        var path = name[prefix.Length..];
+        if (path == "system") path = SystemBundles.FirstOrDefault(File.Exists) ?? "";
+        if (!File.Exists(path) || new FileInfo(path).Length > BundleBytesMax) return null;
+
+        var certificates = new System.Security.Cryptography.X509Certificates.X509Certificate2Collection();
+        try
+        {
+            certificates.ImportFromPem(File.ReadAllText(path));
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
+        if (certificates.Count == 0) return null;
+
+        var pem = certificates.ExportCertificatePems();
+        return NamedResource.Of(name, new Secret { Name = name, ValidationContext = new() { TrustedCa = new() { InlineBytes = ByteString.CopyFromUtf8(pem) } } });
     }
 
     private static CallerIdentity? ProxyOf(DiscoveryRequest request)

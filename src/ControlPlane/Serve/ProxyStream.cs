@@ -169,15 +169,23 @@ internal sealed class ProxyStream(
 
     private DiscoveryReply? Reply(string type, PublishedWorld now, ProxyConfiguration configuration, ServedResources served)
     {
-        // Keys leave only to whom has proved who it is, and only where it lives.
-        var set = type == TypeUrl.Secret && Who?.Namespace != Proxy!.Namespace ? ResourceSet.Empty(type) : served.Of(configuration, type);
+        var set = SetOf(type, configuration, served);
         if (!delta.TryGetValue(type, out var watch)) return whole[type].Send(set, now.Version);
 
         var reply = watch.Send(set, now.Version);
         // Envoy waits for the endpoints of a changed cluster and does not ask for them where it already watches them.
-        if (type == TypeUrl.Cluster && reply is not null && delta.TryGetValue(TypeUrl.Endpoints, out var endpoints))
+        if (type == TypeUrl.Cluster && reply is not null && Node!.Agent is ("envoy" or "") && delta.TryGetValue(TypeUrl.Endpoints, out var endpoints))
             endpoints.Resend(reply.Resources.Select(r => r.Name));
         return reply;
+    }
+
+    private ResourceSet SetOf(string type, ProxyConfiguration configuration, ServedResources served)
+    {
+        // Keys leave only to whom has proved who it is, and only where it lives.
+        if (type == TypeUrl.Secret && Who?.Namespace != Proxy!.Namespace) return ResourceSet.Empty(type);
+        if (Node!.Generator != "grpc") return served.Of(configuration, type);
+
+        return owner.Proxyless.Of(configuration, type, delta.TryGetValue(type, out var watch) ? watch.Wanted : whole[type].Wanted);
     }
 
     private void Ask(string type)

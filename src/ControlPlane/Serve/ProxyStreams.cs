@@ -15,9 +15,10 @@ internal sealed class ProxyStreams : IDisposable
     private readonly ILogger<ProxyStreams> log;
     private int count;
 
-    public ProxyStreams(Options options, WorldFeed feed, ServedResources served, ServeMetrics metrics, TimeProvider time, ILogger<ProxyStreams> log)
+    public ProxyStreams(Options options, WorldFeed feed, ServedResources served, ProxylessView proxyless, ServeMetrics metrics, TimeProvider time, ILogger<ProxyStreams> log)
     {
         (this.options, this.metrics, this.time, this.log) = (options, metrics, time, log);
+        Proxyless = proxyless;
         Pushes = new(feed, served, metrics, time);
         feed.Published += _ =>
         {
@@ -26,6 +27,7 @@ internal sealed class ProxyStreams : IDisposable
     }
 
     public PushQueue Pushes { get; }
+    public ProxylessView Proxyless { get; }
 
     public IReadOnlyList<ProxyStream> All => [.. open.Keys.Where(s => s.Proxy is not null).OrderBy(s => s.Id, StringComparer.Ordinal)];
 
