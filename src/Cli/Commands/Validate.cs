@@ -1,5 +1,8 @@
 using System.Text;
+using System.Text.Json.Nodes;
 using Mesh.Cli.Frame;
+using Mesh.Cli.Manifests;
+using Mesh.Model.Schema;
 using Mesh.Model.Validation;
 using Mesh.Model.Yaml;
 
@@ -83,8 +86,16 @@ internal static class Validate
                 return;
             }
 
-            var examined = Validator.Examine(document, unknownFieldsAreErrors: true, invocation.NamespaceOr("default"));
-            if (examined.Kind is null || !examined.Kind.Group.EndsWith(".istio.io", StringComparison.Ordinal) && !examined.Kind.Group.StartsWith("gateway.", StringComparison.Ordinal))
+            if (resource is { Group: "install.istio.io", Kind: "IstioOperator" })
+            {
+                CheckOperator(resource);
+                return;
+            }
+
+            // Fields of the Gateway API come and go with its channels, so one we do not know is only worth a warning.
+            var isGatewayApi = resource.Group == "gateway.networking.k8s.io";
+            var examined = Validator.Examine(document, unknownFieldsAreErrors: !isGatewayApi, invocation.NamespaceOr("default"));
+            if (examined.Kind is null || !examined.Kind.Versions.Contains(resource.Version))
             {
                 CheckKubernetes(resource);
                 return;
@@ -92,7 +103,21 @@ internal static class Validate
 
             var prefix = examined.IsUnreadable ? "cannot parse proto message: " : "";
             foreach (var error in examined.Verdict.Errors) errors.Add(Line(resource, prefix + error.Message, error));
+            if (isGatewayApi)
+                foreach (var warning in CrdCheck.Check(examined.Kind, document).Warnings) warnings.Add(Line(resource, warning.Message, warning));
             foreach (var warning in examined.Verdict.Warnings) warnings.Add(Line(resource, warning.Message, warning));
+        }
+
+        /// <summary>The install file: its own fields, and the mesh config in it.</summary>
+        private void CheckOperator(Resource resource)
+        {
+            var spec = YamlJson.Of(resource.Spec ?? resource.Node) as JsonObject;
+            if (resource.Spec is not null && spec is not null && SpecRules.Problem(spec) is { } problem) errors.Add($"{resource.Kind}/{resource.Namespace}/{resource.Name}: could not unmarshal: {problem}");
+            if (resource.Spec.At("meshConfig") is not { } config) return;
+
+            var verdict = Validator.CheckMeshConfig(config);
+            foreach (var error in verdict.Errors) errors.Add(Line(resource, error.Message, error));
+            foreach (var warning in verdict.Warnings) warnings.Add(Line(resource, warning.Message, warning));
         }
 
         private void CheckKubernetes(Resource resource)

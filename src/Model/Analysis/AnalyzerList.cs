@@ -1,5 +1,6 @@
 using Mesh.Model.Analysis.Analyzers;
 using Mesh.Model.Validation;
+using Mesh.Model.Yaml;
 
 namespace Mesh.Model.Analysis;
 
@@ -55,15 +56,24 @@ public static class AnalyzerList
 
     private static void Validate(string kind, Findings findings)
     {
+        if (kind is "MeshConfig" && findings.MeshConfig.Source is { } given)
+        {
+            var named = (MapNode)YamlReader.Read("{kind: MeshConfig, metadata: {name: meshconfig, namespace: istio-system}}", "", out _)[0];
+            Report(Validator.CheckMeshConfig(given), new(new(named), findings.MeshConfig, "", 0, ""), findings);
+        }
         foreach (var resource in findings.Resources.All(kind))
         {
-            var verdict = Validator.CheckSpec(resource.Resource, resource.Spec!);
-            foreach (var error in verdict.Errors) findings.Add("IST0106", resource, null, error.Message);
-            foreach (var warning in verdict.Warnings)
-            {
-                if (warning.AnalysisCode is { } code) findings.Add(code, resource, null, [.. warning.Parameters]);
-                else findings.Add("IST0133", resource, null, warning.Message);
-            }
+            Report(resource.Kind == "MeshNetworks" ? Validator.CheckMeshNetworks(resource.Spec!.Source!) : Validator.CheckSpec(resource.Resource, resource.Spec!), resource, findings);
+        }
+    }
+
+    private static void Report(Verdict verdict, AnalyzedResource resource, Findings findings)
+    {
+        foreach (var error in verdict.Errors) findings.Add("IST0106", resource, null, error.Message);
+        foreach (var warning in verdict.Warnings)
+        {
+            if (warning.AnalysisCode is { } code) findings.Add(code, resource, null, [.. warning.Parameters]);
+            else findings.Add("IST0133", resource, null, warning.Message);
         }
     }
 }

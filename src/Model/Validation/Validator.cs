@@ -90,6 +90,26 @@ public static class Validator
         return new(kind, named, false, report.Verdict);
     }
 
+    /// <summary>The mesh's own configuration, as the ConfigMap's <c>mesh</c> key holds it: unknown fields are errors, as in Istio.</summary>
+    public static Verdict CheckMeshConfig(Node config) => CheckConfig("istio.mesh.v1alpha1.MeshConfig", config, MeshConfigs.Check);
+
+    /// <summary>The proxies' defaults: <c>defaultConfig</c>, or the annotation <c>proxy.istio.io/config</c> of a pod.</summary>
+    public static Verdict CheckProxyConfig(Node config) => CheckConfig("istio.mesh.v1alpha1.ProxyConfig", config, MeshConfigs.CheckProxy);
+
+    /// <summary>The networks, as the ConfigMap's <c>meshNetworks</c> key holds them.</summary>
+    public static Verdict CheckMeshNetworks(Node config) => CheckConfig("istio.mesh.v1alpha1.MeshNetworks", config, MeshConfigs.CheckNetworks);
+
+    private static Verdict CheckConfig(string type, Node config, Action<Message, Report> rules)
+    {
+        var reader = new MessageReader(unknownFieldsAreErrors: true);
+        var message = reader.Read(Catalogue.Message(type), config);
+        if (reader.Errors.Count > 0) return new(reader.Errors, []);
+
+        var report = new Report(config);
+        rules(message, report);
+        return report.Verdict;
+    }
+
     /// <summary>The semantic rules alone, for a spec that was read already.</summary>
     public static Verdict CheckSpec(Resource resource, Message spec)
     {

@@ -1,6 +1,5 @@
 using System.Collections.Frozen;
 using System.Globalization;
-using Mesh.Model.Schema;
 using Mesh.Model.Validation;
 using Mesh.Model.Yaml;
 
@@ -196,8 +195,7 @@ internal static class KubernetesAnnotations
         if (broken is not null) return $"failed to convert to apply proxy config: {broken.Message}";
         if (documents.Count == 0) return null;
 
-        var reader = new MessageReader(unknownFieldsAreErrors: true);
-        reader.Read(Catalogue.Message("istio.mesh.v1alpha1.ProxyConfig"), documents[0]);
-        return reader.Errors.Count > 0 ? $"failed to convert to apply proxy config: {reader.Errors[0].Message}" : null;
+        var verdict = Validator.CheckProxyConfig(documents[0]);
+        return verdict.IsAllowed ? null : GoErrors.Join([.. verdict.Errors.Select(e => e.Message)]);
     }
 }
