@@ -26,6 +26,12 @@ public sealed class ProxyConfiguration
     /// <summary>What all but the endpoints were made from.</summary>
     internal ConfigurationBasis? Basis { get; init; }
 
+    /// <summary>A copy with only some listeners, for showing.</summary>
+    public ProxyConfiguration WithListeners(Func<string, bool> keep) => new()
+    {
+        Clusters = Clusters, Endpoints = Endpoints, Routes = Routes, Listeners = ResourceSet.Of([.. Listeners.All.Where(listener => keep(listener.Name))], null),
+    };
+
     internal ProxyConfiguration WithEndpoints(ResourceSet endpoints, object keptAlive) => new()
     {
         Clusters = Clusters,

@@ -10,33 +10,17 @@ internal static class ApiAttachment
         ApiRoute route, List<BoundListener> listeners, ApiInputs inputs, SortedDictionary<string, HostRoutes> hosts, SortedDictionary<string, HostRoutes> mesh,
         List<VirtualService> l4)
     {
-        var problems = new List<ApiCondition>();
-        var entries = route.Type is ApiRouteType.Http or ApiRouteType.Grpc ? ApiRules.Of(route, inputs, problems).ToList() : [];
-        var shares = route.Type is ApiRouteType.Tls or ApiRouteType.Tcp ? Shares(route, inputs, problems) : [];
-        var unresolved = problems.FirstOrDefault(problem => problem.Type == "ResolvedRefs")
-            ?? new("ResolvedRefs", true, "ResolvedRefs", "All references resolved");
-        var invalid = problems.FirstOrDefault(problem => problem.Type == "Accepted");
-
+        var edge = new Meant(route, inputs);
+        var inside = new Meant(route, inputs with { IsMesh = true });
         var parents = ImmutableArray.CreateBuilder<ApiParentStatus>();
         foreach (var parent in route.Parents)
         {
-            ApiCondition accepted;
-            if (parent.Kind is "Gateway" or "ListenerSet" or "XListenerSet") accepted = ToListeners(route, parent, listeners, inputs, entries, shares, hosts, l4);
-            else if (parent.Kind is "Service" or "ServiceEntry") accepted = ToService(route, parent, inputs, entries, shares, mesh, l4);
-            else continue;
-            parents.Add(new(parent, [invalid is not null && accepted.Holds ? invalid : accepted, unresolved]));
+            if (parent.Kind is "Gateway" or "ListenerSet" or "XListenerSet")
+                parents.Add(new(parent, edge.Conditions(ToListeners(route, parent, listeners, inputs, edge.Entries, edge.Shares, hosts, l4))));
+            else if (parent.Kind is "Service" or "ServiceEntry")
+                parents.Add(new(parent, inside.Conditions(ToService(route, parent, inputs, inside.Entries, inside.Shares, mesh, l4))));
         }
         return new(route, parents.ToImmutable());
-    }
-
-    private static ImmutableArray<RouteDestination> Shares(ApiRoute route, ApiInputs inputs, List<ApiCondition> problems)
-    {
-        ApiCondition? problem = null;
-        var shares = ImmutableArray.CreateBuilder<RouteDestination>();
-        foreach (var backend in route.Rules.SelectMany(rule => rule.Backends))
-            if (ApiBackends.Resolve(route, backend, inputs, ref problem) is { IsBroken: false, Weight: > 0 } share) shares.Add(share);
-        if (problem is not null) problems.Add(problem);
-        return shares.ToImmutable();
     }
 
     private static ApiCondition ToListeners(
@@ -129,5 +113,38 @@ internal static class ApiAttachment
             Tls = isTls ? [new([new([.. hosts], [], 0, LabelSet.Empty, "", [])], shares)] : [],
             Tcp = isTls ? [] : [new([], shares)],
         };
+    }
+}
+
+/// <summary>What a route's rules mean in one place (at the edge or inside the mesh), and what is wrong with them there.</summary>
+internal sealed class Meant
+{
+    private readonly List<ApiCondition> problems = [];
+
+    public Meant(ApiRoute route, ApiInputs inputs)
+    {
+        Entries = route.Type is ApiRouteType.Http or ApiRouteType.Grpc ? [.. ApiRules.Of(route, inputs, problems)] : [];
+        Shares = route.Type is ApiRouteType.Tls or ApiRouteType.Tcp ? SharesOf(route, inputs) : [];
+    }
+
+    public List<ApiEntry> Entries { get; }
+
+    public ImmutableArray<RouteDestination> Shares { get; }
+
+    public ImmutableArray<ApiCondition> Conditions(ApiCondition accepted)
+    {
+        var invalid = problems.Find(problem => problem.Type == "Accepted");
+        var unresolved = problems.Find(problem => problem.Type == "ResolvedRefs") ?? new("ResolvedRefs", true, "ResolvedRefs", "All references resolved");
+        return [invalid is not null && accepted.Holds ? invalid : accepted, unresolved];
+    }
+
+    private ImmutableArray<RouteDestination> SharesOf(ApiRoute route, ApiInputs inputs)
+    {
+        ApiCondition? problem = null;
+        var shares = ImmutableArray.CreateBuilder<RouteDestination>();
+        foreach (var backend in route.Rules.SelectMany(rule => rule.Backends))
+            if (ApiBackends.Resolve(route, backend, inputs, ref problem) is { IsBroken: false, Weight: > 0 } share) shares.Add(share);
+        if (problem is not null) problems.Add(problem);
+        return shares.ToImmutable();
     }
 }

@@ -7,6 +7,7 @@ internal static class ApiBackends
 {
     public static RouteDestination Resolve(ApiRoute route, BackendRef backend, ApiInputs inputs, ref ApiCondition? problem)
     {
+        // Callers in the mesh may call any service anyway: a route of theirs needs no grant.
         var ns = backend.Namespace.Length > 0 ? backend.Namespace : route.Namespace;
         var (host, why) = Host(route, backend, ns, inputs);
         problem ??= why;
@@ -20,7 +21,7 @@ internal static class ApiBackends
         {
             case ("" or "core", "Service"):
                 var host = $"{backend.Name}.{ns}.svc.{inputs.Mesh.Domain}";
-                if (!inputs.IsGranted($"{KindOf(route.Type)}", route.Namespace, "", "Service", ns, backend.Name))
+                if (!inputs.IsMesh && !inputs.IsGranted(KindOf(route.Type), route.Namespace, "", "Service", ns, backend.Name))
                     return (host, new("ResolvedRefs", false, "RefNotPermitted", $"backendRef {backend.Name}/{ns} not accessible to a {KindOf(route.Type)} in namespace \"{route.Namespace}\" (missing a ReferenceGrant?)"));
                 if (backend.Port is null)
                     return (host, new("ResolvedRefs", false, "UnsupportedValue", $"port is required in backendRef {backend.Name}"));
@@ -28,7 +29,7 @@ internal static class ApiBackends
             case ("networking.istio.io", "Hostname"):
                 return (backend.Name, inputs.Services.Contains(backend.Name) ? null : new("ResolvedRefs", false, "BackendNotFound", $"backend({backend.Name}) not found"));
             case ("networking.istio.io", "ServiceEntry"):
-                if (!inputs.IsGranted(KindOf(route.Type), route.Namespace, "networking.istio.io", "ServiceEntry", ns, backend.Name))
+                if (!inputs.IsMesh && !inputs.IsGranted(KindOf(route.Type), route.Namespace, "networking.istio.io", "ServiceEntry", ns, backend.Name))
                     return (backend.Name, new("ResolvedRefs", false, "RefNotPermitted", $"backendRef {backend.Name}/{ns} not accessible to a {KindOf(route.Type)} in namespace \"{route.Namespace}\" (missing a ReferenceGrant?)"));
                 return inputs.Entry(ns, backend.Name) is { Hosts: [var first, ..] }
                     ? (first, null)

@@ -10,6 +10,9 @@ internal sealed record ApiInputs(
     ImmutableArray<KubeIngressClass> IngressClasses, Func<string, LabelSet> NamespaceLabels, ILookup<string, MeshService> Services,
     Func<string, string, KubeSecret?> Secret, Func<string, string, KubeConfigMap?> ConfigMap, Func<string, string, ServiceEntry?> Entry)
 {
+    /// <summary>True while routes attached to services of the mesh are read.</summary>
+    public bool IsMesh { get; init; }
+
     public const string Group = "gateway.networking.k8s.io";
 
     private const string Controller = "istio.io/gateway-controller";
