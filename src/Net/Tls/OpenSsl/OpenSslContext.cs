@@ -11,6 +11,9 @@ internal sealed unsafe class OpenSslContext : TlsContext
     // Strong, quick, and understood by all: the order also spares the peer a second ClientHello.
     private const string DefaultGroups = "X25519:P-256:P-384";
 
+    // The library's own order begins with 256 bits and SHA-384, which cost a fifth more and defend nothing that the rest of the chain does.
+    private const string Suites13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
     private static readonly byte[] SessionIdContext = "mesh"u8.ToArray();
 
     private readonly nint _context;
@@ -112,6 +115,7 @@ internal sealed unsafe class OpenSslContext : TlsContext
         // The library's own floor forbids the signatures of TLS 1.0 and 1.1; whoever asks for them means it.
         if (Settings.VersionMin < TlsVersion.Tls12) suites += ":@SECLEVEL=0";
         if (LibSsl.ContextSetCipherList(_context, suites) != 1) throw Unusable($"cipher suites {suites}");
+        if (!SslControls.SetSuites13(_context, Suites13)) throw Unusable($"cipher suites {Suites13}");
     }
 
     private void SetPeerVerification()

@@ -34,6 +34,10 @@ internal static unsafe class SslControls
 
     internal static bool SetGroups(nint context, string list) => ByText(ContextControl, context, "SSL_CTX_set1_groups_list", SetGroupsList, 0, list);
 
+    /// <summary>The suites of TLS 1.3, where the library lets them be ordered; BoringSSL has an order of its own, by what the processor does best.</summary>
+    internal static bool SetSuites13(nint context, string list) =>
+        Export("SSL_CTX_set_ciphersuites") == 0 || ByText(ContextControl, context, "SSL_CTX_set_ciphersuites", 0, 0, list);
+
     internal static bool SetServerName(nint ssl, string name) => ByText(ConnectionControl, ssl, "SSL_set_tlsext_host_name", SetTlsExtHostName, 0, name);
 
     /// <summary>The context takes its own reference.</summary>
