@@ -26,7 +26,7 @@ public enum PathOutcome : byte
 /// byte for byte, but for one kind of path: an encoded dot segment with parameters ("%2e%2e;x") is resolved like a plain one, so that normalizing twice
 /// changes nothing more.
 /// </summary>
-public sealed record PathNormalization(bool ResolvesDots, bool MergesSlashes, EscapedSlashes EscapedSlashes)
+public readonly record struct PathNormalization(bool ResolvesDots, bool MergesSlashes, EscapedSlashes EscapedSlashes)
 {
     // Istio: MeshConfig pathNormalization.
     public static PathNormalization None { get; } = new(false, false, EscapedSlashes.Keep);
@@ -41,6 +41,8 @@ public sealed record PathNormalization(bool ResolvesDots, bool MergesSlashes, Es
     /// <summary>Rewrites the head's path when it must. Costs one scan when it need not.</summary>
     public PathOutcome Apply(RequestHead head)
     {
+        if (this == None) return PathOutcome.Unchanged;
+
         var path = head.PathOnly;
         if (path.IsEmpty || path[0] != '/' || !MayChange(path)) return PathOutcome.Unchanged;
 

@@ -154,14 +154,15 @@ public sealed class ChunkedDecoder(HttpLimits limits)
 
         while (true)
         {
-            extension = HttpChars.TrimOws(extension);
             if (extension.IsEmpty) return true;
-            if (extension[0] != ';' || !TrySkipToken(ref extension, 1)) return false;
 
             extension = HttpChars.TrimOws(extension);
-            if (extension.IsEmpty || extension[0] != '=') continue;
+            if (extension.IsEmpty || extension[0] != ';' || !TrySkipToken(ref extension, 1)) return false;
 
-            var value = HttpChars.TrimOws(extension[1..]);
+            var value = HttpChars.TrimOws(extension);
+            if (value.IsEmpty || value[0] != '=') continue;
+
+            value = HttpChars.TrimOws(value[1..]);
             var isQuoted = !value.IsEmpty && value[0] == '"';
             if (isQuoted ? !TrySkipQuoted(ref value) : !TrySkipToken(ref value, 0)) return false;
 

@@ -20,7 +20,15 @@ internal sealed class FloodGuard(H2Settings settings)
 
     public void StreamOpened() => _streams++;
 
-    public void DataSent() => _dataFramesSent++;
+    /// <summary>Peers measure the line with a PING for what they receive (gRPC's bandwidth estimation): each DATA frame of ours allows one more.</summary>
+    public void DataSent()
+    {
+        _dataFramesSent++;
+        _pings.Give(1, settings.PingBurst);
+    }
+
+    /// <summary>A stream that ran to its end allows half a reset more: a line that many share has many who lose patience, too.</summary>
+    public void StreamCompleted() => _resets.Give(0.5, settings.ResetBurst);
 
     /// <param name="openedMs">When the stream began; the same as now for one that was refused at once.</param>
     public bool AllowsReset(long nowMs, long openedMs)
@@ -43,6 +51,8 @@ internal sealed class FloodGuard(H2Settings settings)
     {
         private double _tokens = burst;
         private long _lastMs;
+
+        public void Give(double tokens, int burst) => _tokens = Math.Min(burst, _tokens + tokens);
 
         public bool Take(long nowMs, int burst, int perSecond)
         {

@@ -210,14 +210,20 @@ public sealed partial class H2Session
 
     private void EndLocal(H2Stream stream)
     {
-        if (stream.State == H2StreamState.HalfClosedRemote) Close(stream, byUs: false);
+        if (stream.State == H2StreamState.HalfClosedRemote) Complete(stream);
         else stream.State = H2StreamState.HalfClosedLocal;
     }
 
     private void EndRemote(H2Stream stream)
     {
-        if (stream.State == H2StreamState.HalfClosedLocal) Close(stream, byUs: false);
+        if (stream.State == H2StreamState.HalfClosedLocal) Complete(stream);
         else stream.State = H2StreamState.HalfClosedRemote;
+    }
+
+    private void Complete(H2Stream stream)
+    {
+        _flood.StreamCompleted();
+        Close(stream, byUs: false);
     }
 
     private void WriteReset(int streamId, H2ErrorCode code)

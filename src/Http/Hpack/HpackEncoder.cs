@@ -18,9 +18,9 @@ internal sealed class HpackEncoder
 
     private const int NeverIndexedPattern = 0x10;
     private readonly DynamicTable _table = new(TableBytesMax);
-    private readonly long[] _byField = new long[256]; // hash -> entry number; colliding ones overwrite, which costs compression only
-    private readonly long[] _byName = new long[64];
-    private readonly uint[] _seenOnce = new uint[128];
+    private long[] _byField = []; // hash -> entry number; colliding ones overwrite, which costs compression only
+    private long[] _byName = [];
+    private uint[] _seenOnce = [];
     private int _announcedMax = TableBytesMax; // what the decoder believes
     private int _wantedMax = TableBytesMax;
     private int _leastMax = TableBytesMax;     // since the last block: a shrink must be announced even if it was taken back (§4.2)
@@ -57,6 +57,7 @@ internal sealed class HpackEncoder
         if (token != FieldToken.Other) name = FieldToken.Name(token);
         if (neverIndexed || IsSecret(token)) return Literal(token, name, value, NeverIndexedPattern, 4, output);
 
+        if (_byField.Length == 0) Allocate();
         var hash = Hash(token, name, value);
         ref var slot = ref _byField[hash & 255];
         if (IsLive(slot))
@@ -82,6 +83,14 @@ internal sealed class HpackEncoder
         slot = _table.Inserted;
         if (StaticTable.NameIndex(token) == 0) _byName[NameSlot(token, name)] = _table.Inserted;
         return written;
+    }
+
+    // Connections that never send a head, and those that send one, are many.
+    private void Allocate()
+    {
+        _byField = new long[256];
+        _byName = new long[64];
+        _seenOnce = new uint[128];
     }
 
     private int WriteMax(int max, Span<byte> output)
@@ -112,6 +121,8 @@ internal sealed class HpackEncoder
     {
         var index = StaticTable.NameIndex(token);
         if (index != 0) return index;
+
+        if (_byName.Length == 0) return 0;
 
         var number = _byName[NameSlot(token, name)];
         if (!IsLive(number)) return 0;

@@ -59,20 +59,26 @@ public sealed class LinearRegex
         }
     }
 
-    /// <summary>Does the whole text match? Header values and paths are read as UTF-8, as RE2 does.</summary>
+    /// <summary>
+    /// Does the whole text match? Header values and paths are read as UTF-8; what is not well-formed never matches, as in RE2: a bad byte must not
+    /// slip past a rule.
+    /// </summary>
     public bool IsFullMatch(ReadOnlySpan<byte> utf8)
     {
         if (utf8.Length <= StackChars)
         {
             Span<char> chars = stackalloc char[StackChars];
-            return _full.IsMatch(chars[..Encoding.UTF8.GetChars(utf8, chars)]);
+            return TryDecode(utf8, chars, out var length) && _full.IsMatch(chars[..length]);
         }
 
         var rented = ArrayPool<char>.Shared.Rent(utf8.Length);
-        var isMatch = _full.IsMatch(rented.AsSpan(0, Encoding.UTF8.GetChars(utf8, rented)));
+        var isMatch = TryDecode(utf8, rented, out var count) && _full.IsMatch(rented.AsSpan(0, count));
         ArrayPool<char>.Shared.Return(rented);
         return isMatch;
     }
+
+    private static bool TryDecode(ReadOnlySpan<byte> utf8, Span<char> chars, out int length) =>
+        System.Text.Unicode.Utf8.ToUtf16(utf8, chars, out _, out length, replaceInvalidSequences: false) == OperationStatus.Done;
 
     public bool IsFullMatch(string text) => _full.IsMatch(text);
 

@@ -46,8 +46,7 @@ internal sealed class H2Downstream : ILiveConnection
         var status = IoStatus.Ok;
         while (status == IoStatus.Ok && ReadEvents())
         {
-            if (_io.Output.IsEmpty) _session.OutputFlushed();
-            else _io.FlushSoon();
+            if (!_io.Output.IsEmpty) _io.FlushSoon();
             // Ended by the idle timer, by a drain, or by the streams' own limits.
             status = await _io.FillAsync(Deadline.Never);
         }
@@ -87,6 +86,7 @@ internal sealed class H2Downstream : ILiveConnection
 
     private bool ReadEvents()
     {
+        if (_io.Output.IsEmpty) _session.OutputFlushed(); // the peer reads: what we owe it does not pile up
         var input = _io.Input.Span;
         var length = input.Length;
         var goesOn = true;

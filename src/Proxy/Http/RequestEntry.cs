@@ -26,7 +26,7 @@ internal static class RequestEntry
         if (request.IsUpgrade && !Allows(settings, "websocket"u8)) return new(FailureKind.UpgradeRefused, Side.Local);
         if (request.IsConnect && !Allows(settings, "CONNECT"u8)) return new(FailureKind.NoRoute, Side.Local);
 
-        if (settings.NormalizePath && !request.IsConnect && !PathRules.TryNormalize(exchange)) return new(FailureKind.BadPath, Side.Local);
+        if (!request.IsConnect && !PathRules.TryNormalize(exchange)) return new(FailureKind.BadPath, Side.Local);
         return null;
     }
 

@@ -101,8 +101,7 @@ internal sealed class H2Upstream
         while (goesOn && status == IoStatus.Ok)
         {
             goesOn = ReadEvents();
-            if (_io.Output.IsEmpty) _session.OutputFlushed();
-            else _io.FlushSoon();
+            if (!_io.Output.IsEmpty) _io.FlushSoon();
             // The end of idle connections is the timer's affair; streams bring their own deadlines.
             if (goesOn) status = await _io.FillAsync(Deadline.Never);
         }
@@ -112,6 +111,7 @@ internal sealed class H2Upstream
 
     private bool ReadEvents()
     {
+        if (_io.Output.IsEmpty) _session.OutputFlushed(); // the peer reads: what we owe it does not pile up
         var input = _io.Input.Span;
         var length = input.Length;
         var goesOn = true;

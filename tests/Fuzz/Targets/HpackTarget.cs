@@ -6,6 +6,8 @@ namespace Mesh.Fuzz.Targets;
 
 internal static class HpackTarget
 {
+    private static readonly byte[] Room = new byte[128 * 1024];
+
     private static readonly byte[][] Tokens = Fuzzer.Bytes("\x82", "\x86", "\x84", "\x88", "\x40", "\x00", "\x10", "\x20", "\x3F\xE1\x1F", "\x7F\x00", "\xFF\x80\x01", "\xBE", "\xBF", "\x8C\xF1\xE3\xC2\xE5\xF2\x3A\x6B\xA0\xAB\x90\xF4\xFF", "\x01x", "cookie", "\xFF\xFF\xFF\xFF\x0F");
 
     public static Fuzzer Decoder { get; } = new("hpack", "field blocks: never throws, what it stores is bounded", Decode,
@@ -41,7 +43,7 @@ internal static class HpackTarget
         var decoder = new HpackDecoder(4096);
         var sent = new RequestHead();
         var received = new RequestHead();
-        var room = new byte[128 * 1024];
+        var room = Room;
         foreach (var part in Split(input))
         {
             sent.Clear();

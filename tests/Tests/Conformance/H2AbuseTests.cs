@@ -86,6 +86,10 @@ public sealed class H2AbuseTests
     }
 
     [Fact]
+    public void A_client_that_measures_the_line_with_a_PING_for_each_answer_is_left_alone() =>
+        Assert.StartsWith("alive", H2Script.Run(string.Concat(Enumerable.Range(0, 900).Select(i => $"headers {2 * i + 1} es eh get;ping;")), stepMs: 0));
+
+    [Fact]
     public void Streams_beyond_the_limit_are_refused_and_the_rest_is_served()
     {
         var script = string.Concat(Enumerable.Range(0, 105).Select(i => $"headers {2 * i + 1} eh post;"));

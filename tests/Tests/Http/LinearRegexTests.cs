@@ -128,6 +128,13 @@ public sealed class LinearRegexTests
     }
 
     [Fact]
+    public void What_is_not_UTF_8_never_matches()
+    {
+        Assert.True(LinearRegex.TryParse(".*", out var regex, out _));
+        Assert.False(regex.IsFullMatch([(byte)'a', 0xC3, 0x28]));
+    }
+
+    [Fact]
     public void A_match_allocates_nothing_once_it_is_warm()
     {
         Assert.True(LinearRegex.TryParse("/api/v[0-9]+/items/.*", out var regex, out _));

@@ -57,6 +57,7 @@ public sealed class SmugglingTests
         { "C08b extension without a name", P + "Transfer-Encoding: chunked\r\n\r\n5;\r\nhello\r\n0\r\n\r\n", "error 400 http1.codec_error\n" },
         { "C08c extension with an open quote", P + "Transfer-Encoding: chunked\r\n\r\n5;a=\"b\r\nhello\r\n0\r\n\r\n", "error 400 http1.codec_error\n" },
         { "C08d extensions with blanks", P + "Transfer-Encoding: chunked\r\n\r\n5 ; a = b\t;c=\"\\\"\"\r\nhello\r\n0\r\n\r\n", "POST /v (a.example) hello\n" },
+        { "C08e blank behind the size", P + "Transfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n", "error 400 http1.codec_error\n" },
         { "C10 blank before the size", P + "Transfer-Encoding: chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n", "error 400 http1.codec_error\n" },
         { "C11 underscore in the size", P + "Transfer-Encoding: chunked\r\n\r\n1_0\r\nhello\r\n0\r\n\r\n", "error 400 http1.codec_error\n" },
         { "L01 bare LF everywhere", "GET /v HTTP/1.1\nHost: a.example\n\n", "error 400 http1.codec_error\n" },
