@@ -23,8 +23,8 @@ internal static class GatewayTranslation
         {
             Clusters = ResourceSet.Of(clusters.ToImmutable(), before?.Clusters),
             Endpoints = parts.Set(endpoints, before?.Endpoints),
-            Listeners = ResourceSet.Of([.. listeners.Select(listener => parts.Share(listener.Name, TcpMetrics.Add(listener, observed)))], before?.Listeners),
-            Routes = ResourceSet.Of([.. tables.Select(table => parts.Share(table.Key, GatewayRoutes.Build(view, table.Key, table.Value)))], before?.Routes),
+            Listeners = ResourceSet.Of([.. listeners.Select(listener => parts.Share(listener.Name, Patching.Apply(TcpMetrics.Add(listener, observed), view.Patches, "GATEWAY")))], before?.Listeners),
+            Routes = ResourceSet.Of([.. tables.Select(table => parts.Share(table.Key, Patching.Apply(GatewayRoutes.Build(view, table.Key, table.Value), view.Patches, "GATEWAY")))], before?.Routes),
             KeptAlive = [shared, endpoints],
             Secrets = ResourceSet.Of([.. GatewaySecrets.All(secrets, view).Select(secret => parts.Share(secret.Name, secret.Secret))], before?.Secrets),
         };

@@ -7,12 +7,12 @@ namespace Mesh.Model.Translate;
 /// <summary>Everything that can change a sidecar's outbound listeners and route tables. Sidecars of one namespace usually share them.</summary>
 internal sealed record OutboundKey(
     Scope Scope, LabelSet Labels, ClientKind Kind, ProxySettings Settings, bool AllowsHttp10, bool AnswersDns, bool IsCaptured, string Observed, bool HasMetrics,
-    object EndpointIdentity);
+    object EndpointIdentity, PatchSet Patches);
 
 internal sealed record OutboundPart(ImmutableArray<NamedResource> Listeners, ImmutableArray<NamedResource> Routes);
 
 /// <summary>Everything that can change the clusters of the services in a scope.</summary>
-internal sealed record ClustersKey(Scope Scope, LabelSet Labels, ClientKind Kind, Locality Place, object EndpointIdentity, Policies Policies);
+internal sealed record ClustersKey(Scope Scope, LabelSet Labels, ClientKind Kind, Locality Place, object EndpointIdentity, Policies Policies, PatchSet Patches);
 
 /// <summary>Everything that can change the endpoints of the services in a scope.</summary>
 internal sealed record EndpointsKey(

@@ -27,7 +27,7 @@ internal static class SidecarTranslation
 
         var toOthers = Outbound(view, outbound, parts);
         var toUs = InboundListener.Build(view, targets, inbound, ServerPolicies.For(view, []))
-            .Select(listener => parts.Share(listener.Name, TcpMetrics.Add(listener, inbound)));
+            .Select(listener => parts.Share(listener.Name, Patching.Apply(TcpMetrics.Add(listener, inbound), view.Patches, "SIDECAR_INBOUND")));
         return new()
         {
             Clusters = ResourceSet.Of(clusters.ToImmutable(), before?.Clusters),
@@ -45,16 +45,18 @@ internal static class SidecarTranslation
         var shape = view.Shape;
         var key = new OutboundKey(
             view.Scope, view.LabelsThatMatter, shape.Kind, shape.Settings, shape.AllowsHttp10, shape.AnswersDns, shape.IsCaptured, observed.Key,
-            observed.Metrics is not null, view.World.EndpointIdentity);
+            observed.Metrics is not null, view.World.EndpointIdentity, view.Patches);
         return parts.Outbound.Get(key, _ =>
         {
             var (listeners, needs) = OutboundListeners.Build(view, observed);
             return new(
-                [.. listeners.Select(listener => parts.Share(listener.Name, TcpMetrics.Add(listener, observed)))],
+                [.. listeners.Select(listener => parts.Share(listener.Name, Patching.Apply(TcpMetrics.Add(listener, observed), view.Patches, "SIDECAR_OUTBOUND")))],
                 [.. needs.DistinctBy(need => need.Name).Select(need => parts.Share(OutboundRoutes.Build(view, parts, need.Egress, need.Name, need.Port, need.Only)))]);
         });
     }
 
-    private static NamedResource Inbound(View view, InboundTarget target, Parts parts) => parts.Share(target.Cluster, FixedClusters.Inbound(
-        target.Cluster, target.Port, target.Protocol, target.Pool, view.Mesh, target.Endpoint, [.. target.Services.Select(pair => pair.Service)]));
+    private static NamedResource Inbound(View view, InboundTarget target, Parts parts) => parts.Share(target.Cluster, Patching.Apply(
+        FixedClusters.Inbound(
+            target.Cluster, target.Port, target.Protocol, target.Pool, view.Mesh, target.Endpoint, [.. target.Services.Select(pair => pair.Service)]),
+        view.Patches, "SIDECAR_INBOUND"));
 }

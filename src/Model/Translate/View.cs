@@ -7,10 +7,14 @@ namespace Mesh.Model.Translate;
 /// <summary>One World as one kind of proxy sees it; what every part of the translation reads.</summary>
 internal sealed class View(World.World world, ProxyShape shape, Scope scope)
 {
+    private PatchSet? patches;
+
     public World.World World { get; } = world;
     public ProxyShape Shape { get; } = shape;
     public Scope Scope { get; } = scope;
     public MeshConfig Mesh => World.Mesh;
+
+    public PatchSet Patches => patches ??= PatchSet.For(this);
 
     /// <summary>The labels, where some rule asks for them; else none, so that callers share what they are sent.</summary>
     public LabelSet LabelsThatMatter => Scope.Registry.LabelsMatter ? Shape.Labels : LabelSet.Empty;

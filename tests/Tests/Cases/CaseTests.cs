@@ -1,3 +1,4 @@
+using Mesh.Model.Resources;
 using Mesh.Model.Translate;
 using Mesh.Tests.Tidy;
 
@@ -17,6 +18,8 @@ public sealed class CaseTests
         ["inbound clusters"] = world => Lines(ConfigurationDump.Clusters(world.ForServer()), line => line.StartsWith("inbound|", StringComparison.Ordinal)),
         ["gateway listeners"] = world => ConfigurationDump.Listeners(world.ForGateway()),
         ["gateway routes"] = world => ConfigurationDump.Routes(world.ForGateway()),
+        ["inbound filters"] = world => ConfigurationDump.HttpFilters(Only(world.ForServer(), inbound: true)),
+        ["patches refused"] = world => string.Join('\n', world.Build().Resources.OfType<EnvoyFilter>().SelectMany(PatchReader.Check).Select(issue => $"{issue.Path}: {issue.Message}")),
         ["refused"] = world => string.Join('\n', world.Refused),
         ["status"] = world => StatusText.Of(world.Build().GatewayApi),
     };

@@ -12,13 +12,24 @@ internal static class OutboundClusters
     {
         var key = new ClustersKey(
             view.Scope, view.LabelsThatMatter, view.Shape.Kind, view.Scope.Registry.LocalityMatters ? view.Shape.Locality : Locality.None,
-            view.World.EndpointIdentity, view.World.Policies);
+            view.World.EndpointIdentity, view.World.Policies, view.Patches);
         return parts.ClusterLists.Get(key, _ =>
         {
             var clusters = ImmutableArray.CreateBuilder<NamedResource>();
             Add(view, view.Scope.Services, parts, clusters);
-            return new(clusters.ToImmutable());
+            return new(view.Patches.Touches("CLUSTER") ? [.. Patched(view, clusters, parts)] : clusters.ToImmutable());
         });
+    }
+
+    private static IEnumerable<NamedResource> Patched(View view, IEnumerable<NamedResource> clusters, Parts parts)
+    {
+        var context = view.Shape.Kind.IsGateway ? "GATEWAY" : "SIDECAR_OUTBOUND";
+        foreach (var resource in clusters)
+        {
+            var cluster = Envoy.Config.Cluster.V3.Cluster.Parser.ParseFrom(resource.Body);
+            if (!Patching.Removes(view.Patches, cluster, context)) yield return parts.Share(resource.Name, Patching.Apply(cluster, view.Patches, context));
+        }
+        foreach (var added in Patching.Added(view.Patches, context)) yield return parts.Share(added.Name, added);
     }
 
     public static ResourceList EndpointList(View view, Parts parts)

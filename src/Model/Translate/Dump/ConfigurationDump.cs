@@ -23,5 +23,9 @@ public static class ConfigurationDump
     public static string Endpoints(ProxyConfiguration configuration) =>
         Lines(configuration.Endpoints.All.SelectMany(resource => EndpointText.Lines(ClusterLoadAssignment.Parser.ParseFrom(resource.Body))));
 
+    /// <summary>The HTTP filters of each chain, in order.</summary>
+    public static string HttpFilters(ProxyConfiguration configuration) =>
+        Lines(configuration.Listeners.All.SelectMany(resource => ListenerText.HttpFilters(Listener.Parser.ParseFrom(resource.Body))));
+
     private static string Lines(IEnumerable<string> lines) => string.Join('\n', lines);
 }

@@ -17,6 +17,10 @@ internal static class ListenerText
         foreach (var line in Chain(rest, "else")) yield return line;
     }
 
+    public static IEnumerable<string> HttpFilters(Listener listener) => listener.FilterChains.SelectMany(chain => chain.Filters
+        .Where(filter => filter.Name == HttpManagers.Name)
+        .Select(filter => $"{chain.Name}  {string.Join(" → ", filter.TypedConfig.Unpack<HttpConnectionManager>().HttpFilters.Select(http => http.Name))}")).Distinct();
+
     private static string Match(FilterChainMatch? match)
     {
         if (match is null) return "all";

@@ -158,7 +158,7 @@ internal static class InboundListener
         var headers = view.Shape.Settings.Headers;
         manager.ServerName = headers is { ServerValue.Length: > 0 } ? headers.ServerValue : ServerName;
         ClientCertificates.Apply(manager, headers, HttpConnectionManager.Types.ForwardClientCertDetails.AppendForward);
-        manager.RouteConfig = Route(view, target, cluster);
+        manager.RouteConfig = Patching.Apply(Route(view, target, cluster), view.Patches, "SIDECAR_INBOUND");
         manager.HttpFilters.Add(policies.HttpFilters);
         HttpManagers.AddCommonFilters(manager, view.Shape, observed, isOutbound: false);
         return HttpManagers.AsNetworkFilter(manager);

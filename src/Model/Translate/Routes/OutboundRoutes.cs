@@ -26,7 +26,10 @@ internal static class OutboundRoutes
             if (Encoded(view, parts, service, host, port, routes, only is not null, taken) is { } made) table.Add(made);
         }
         if (only is null) table.Add(HostBytes.Encode(VirtualHosts.CatchAll(view.Scope.Outbound, view.Shape.CountsAttempts)));
-        return HostBytes.Table(head, table);
+        var whole = HostBytes.Table(head, table);
+        return view.Patches.Touches("ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE")
+            ? NamedResource.Of(name, Patching.Apply(RouteConfiguration.Parser.ParseFrom(whole.Body), view.Patches, "SIDECAR_OUTBOUND"))
+            : whole;
     }
 
     /// <param name="routes">Null for a service without VirtualService, whose host is the same in every table it is in.</param>
