@@ -121,7 +121,7 @@ internal static class HttpRoutes
 
         if (match.Has("port")) report.Error(Names.Port(match.Number("port")), match.At("port"));
         Selectors.CheckLabelMap(match, "sourceLabels", report);
-        VirtualServices.GatewayNames(match, report);
+        VirtualServices.GatewayNames(match, report, warnings: false);
         var space = match.Text("sourceNamespace");
         if (space.Length > 0 && !Names.IsLabel(space)) report.Error($"sourceNamespace match {space} is invalid", match.At("sourceNamespace"));
     }
@@ -320,5 +320,5 @@ internal static class HttpRoutes
         return problem is null ? null : $"UriRegexRewrite has errors\n{problem}";
     }
 
-    private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+    private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture).ToLowerInvariant();
 }

@@ -123,12 +123,11 @@ internal static class TrafficPolicies
 
     private static string? ConfigMapProblem(string name, string ownNamespace)
     {
+        const string Invalid = "invalid configmap:// credentialName:";
         var parts = name.Split('/');
-        if (parts.Length > 2 || parts.Any(p => p.Length == 0))
-            return $"invalid configmap:// credentialName: invalid resource name \"configmap://{name}\". Expected namespace and name";
-        return parts.Length == 1 || parts[0] == ownNamespace && ownNamespace.Length > 0
-            ? null
-            : $"invalid configmap:// credentialName: namespace must match the configuration namespace \"{ownNamespace}\"";
+        var missing = parts.Length == 1 ? "namespace and name" : parts[0].Length == 0 ? "namespace" : parts[1].Length == 0 ? "name" : null;
+        if (missing is not null) return $"{Invalid} invalid resource name \"configmap://{name}\". Expected {missing}";
+        return parts[0] == ownNamespace && ownNamespace.Length > 0 ? null : $"{Invalid} namespace must match the configuration namespace \"{ownNamespace}\"";
     }
 
     private static void CheckTunnel(Message? tunnel, Report report)

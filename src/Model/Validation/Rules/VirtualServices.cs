@@ -33,7 +33,8 @@ internal static class VirtualServices
     }
 
     /// <summary>Names in <c>gateways</c>: namespace/name, or a bare or dotted name, which ends the check of the rest as in Istio.</summary>
-    public static void GatewayNames(Message message, Report report)
+    /// <param name="warnings">False inside HTTP and TCP matches, whose warnings Istio drops.</param>
+    public static void GatewayNames(Message message, Report report, bool warnings = true)
     {
         var at = message.At("gateways");
         foreach (var name in message.Texts("gateways"))
@@ -42,7 +43,7 @@ internal static class VirtualServices
             if (slash < 0)
             {
                 var parts = name.Split('.');
-                if (parts.Length > 1)
+                if (parts.Length > 1 && warnings)
                     report.Warn($"using legacy gatewayName format \"{name}\"; prefer the <namespace>/<name> format: \"{parts[1]}/{parts[0]}\"", at);
                 report.Error(Names.Fqdn(name), at);
                 return;
@@ -122,16 +123,16 @@ internal static class VirtualServices
 
     private static void CheckTcp(Message route, Report report)
     {
-        foreach (var match in route.Children("match")) CheckConnectionMatch(match, report);
+        foreach (var match in route.Children("match")) CheckConnectionMatch(match, report, warnings: false);
         if (!route.Has("route")) report.Error("TCP route is required", route.Source);
         HttpRoutes.CheckDestinations(route.Children("route"), report);
     }
 
-    private static void CheckConnectionMatch(Message match, Report report)
+    private static void CheckConnectionMatch(Message match, Report report, bool warnings = true)
     {
         foreach (var subnet in match.Texts("destinationSubnets")) report.Error(Names.Subnet(subnet), match.At("destinationSubnets"));
         if (match.Has("port")) report.Error(Names.Port(match.Number("port")), match.At("port"));
         Selectors.CheckLabelMap(match, "sourceLabels", report);
-        GatewayNames(match, report);
+        GatewayNames(match, report, warnings);
     }
 }
