@@ -9,7 +9,7 @@ namespace Mesh.Http;
 /// </summary>
 public sealed class Headers
 {
-    private const int ArenaBytesMax = 4 * 1024 * 1024; // far above every parser limit: reaching it is a bug, not bad input
+    private const int ArenaBytesMax = 64 * 1024 * 1024; // far above every parser limit: reaching it is a bug, not bad input
 
     private byte[] _arena = [];
     private int _used;
@@ -347,7 +347,7 @@ public sealed class Headers
     private void GrowArena(int more)
     {
         var needed = _used + more;
-        if (needed > ArenaBytesMax) throw new InvalidOperationException("a message's header fields passed 4 MiB: some parser has no limit");
+        if (needed > ArenaBytesMax) throw new InvalidOperationException("a message's header fields passed 64 MiB: some parser has no limit");
 
         Array.Resize(ref _arena, Math.Max(1024, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)needed)));
     }

@@ -6,6 +6,8 @@ namespace Mesh.Http.H2;
 /// </summary>
 public sealed class H2Stream
 {
+    private const int KeptBytesMax = 4 * 1024;
+
     private RequestHead? _request;
     private ResponseHead? _response;
     private Headers? _trailers;
@@ -60,9 +62,9 @@ public sealed class H2Stream
 
     internal void Clear()
     {
-        _request?.Headers.Trim();
-        _response?.Headers.Trim();
-        _trailers?.Trim();
+        _request?.Headers.Trim(KeptBytesMax);
+        _response?.Headers.Trim(KeptBytesMax);
+        _trailers?.Trim(KeptBytesMax);
         Tag = null;
         UnconsumedBytes = OwedWindow = InterimHeads = 0;
         BodyLeft = -1;

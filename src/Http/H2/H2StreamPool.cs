@@ -1,7 +1,9 @@
 namespace Mesh.Http.H2;
 
-/// <summary>Streams that wait to be used again; one pool for all sessions of a loop. Loop thread only.</summary>
-public sealed class H2StreamPool(int keepMax = 1024)
+/// <summary>
+/// Streams that wait to be used again. One for each session: a stream that is held on to by mistake must not turn up on another connection. Loop thread only.
+/// </summary>
+public sealed class H2StreamPool(int keepMax = 64)
 {
     private readonly Stack<H2Stream> _idle = new();
 

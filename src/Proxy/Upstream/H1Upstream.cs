@@ -59,9 +59,18 @@ internal sealed class H1Upstream : IUpstreamStream
     {
         _asked = ResponseContext.For(head);
         head.KeepAlive = true;
+        if (head.IsWebSocket && !head.Headers.Has(KnownHeader.SecWebsocketKey)) AddWebSocketKey(head);
         _writer = new(head.IsUpgrade || head.IsConnect ? BodyFraming.Tunnel : head.Body);
         H1Writer.WriteRequest(head, _io.Output);
         RequestSent = true;
+    }
+
+    // It came over HTTP/2, which has no key; a server of HTTP/1.1 wants one.
+    private void AddWebSocketKey(RequestHead head)
+    {
+        Span<byte> nonce = stackalloc byte[16];
+        _io.Loop.Random.NextBytes(nonce);
+        WebSocket.PrepareForHttp1(head, nonce);
     }
 
     public void Write(ReadOnlySpan<byte> bytes) => _writer.Write(_io, bytes);
