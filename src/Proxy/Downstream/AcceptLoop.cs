@@ -73,6 +73,7 @@ internal static class AcceptLoop
         if (client.Chain is not { } chain)
         {
             ConnectionRecord.NoChain(state, client);
+            io.Abort();
             return;
         }
 

@@ -30,8 +30,8 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         _onDone = () => _running.GetAwaiter().GetResult();
     }
 
-    /// <summary>Behind another sidecar a reset stands for the caller's own connection, which has gone.</summary>
-    public FailureKind GoneAs => _connection.Client is { IsInbound: true, IsMutualTls: true } ? FailureKind.DownstreamClosed : FailureKind.DownstreamReset;
+    /// <summary>An exchange of HTTP/1.1 that travels on our own HTTP/2 ends as if it had had a connection of its own.</summary>
+    public FailureKind GoneAs => _exchange.Request is { Version: not HttpVersion.Http2 } ? FailureKind.DownstreamClosed : FailureKind.DownstreamReset;
     public ProtocolError Problem { get; private set; }
     public Headers Trailers => _stream!.Trailers;
     public int Backlog => _unsent.Length;

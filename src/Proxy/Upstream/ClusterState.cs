@@ -118,12 +118,16 @@ internal sealed class ClusterState
         LookForOutliers();
         if (exchange.WantedEndpoint is { } wanted)
         {
-            endpoint = Array.Find(_all, state => !state.IsRemoved && state.Endpoint.Health != EndpointHealth.Unhealthy && state.Endpoint.Address.ToString() == wanted)!;
+            endpoint = Named(wanted)!;
             if (endpoint is not null || exchange.WantedEndpointIsStrict) return endpoint is not null;
         }
         endpoint = _balancer.Pick(new() { Hash = exchange.Hash, Tried = exchange.Tried, Retry = exchange.Attempt > 1 ? RetryPolicy.Of(exchange) : null })!;
         return endpoint is not null;
     }
+
+    // A method of its own: its closure must not be made for every pick.
+    private EndpointState? Named(string wanted) =>
+        Array.Find(_all, state => !state.IsRemoved && state.Endpoint.Health != EndpointHealth.Unhealthy && state.Endpoint.Address.ToString() == wanted);
 
     /// <summary>For a TCP connection.</summary>
     public bool TryPick(ClientConnection client, out EndpointState endpoint)

@@ -33,6 +33,8 @@ internal sealed class H2Upstream
     public UpstreamConnection Connection { get; }
     /// <summary>The other side is one of our own: exchanges of HTTP/1.1 travel here too, and say so.</summary>
     public bool IsMesh { get; }
+    /// <summary>Its exchanges are HTTP/1.1 by the cluster's word, whatever their callers spoke: so they go on behind the other side.</summary>
+    public bool CarriesHttp1 => _pool.Protocol == Config.UpstreamProtocol.Http1;
     public H2Session Session => _session;
     public Loop Loop => _io.Loop;
     public bool IsClosed => _closed;

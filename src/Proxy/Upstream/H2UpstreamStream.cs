@@ -47,10 +47,9 @@ internal sealed class H2UpstreamStream(H2Upstream connection) : IUpstreamStream
     {
         if (connection.IsMesh)
         {
-            if (head.Version == HttpVersion.Http2) head.Headers.Remove(VersionHeader);
-            else head.Headers.Set(VersionHeader, "1.1"u8);
+            if (connection.CarriesHttp1) head.Headers.Set(VersionHeader, "1.1"u8);
+            else head.Headers.Remove(VersionHeader);
         }
-        if (head.ExpectsContinue) head.Headers.Set(KnownHeader.Expect, "100-continue"u8);
         _localEnded = head.Body.IsEmpty && !head.IsUpgrade && !head.IsConnect;
         _stream = connection.Session.OpenStream(head, _localEnded, connection.NowMs);
         if (_stream is null)
