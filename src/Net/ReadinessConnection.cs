@@ -86,7 +86,7 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
         if (Output.IsEmpty && _writeEnd == IoStatus.Ok)
         {
             var status = Send(bytes.Span, out var sent);
-            if (status == IoStatus.Ok && sent == bytes.Length) return new(IoStatus.Ok);
+            if (status == IoStatus.Ok && sent == bytes.Length) return IsSent ? new(IoStatus.Ok) : FlushAsync(deadline);
 
             if (status is IoStatus.Ok or IoStatus.WouldBlock) bytes = bytes[sent..];
             else _writeEnd = status;
@@ -210,6 +210,9 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
     /// <returns>Ok with what was taken (all, or less when there is no more room: then OnWritable follows), WouldBlock, or how writing ended.</returns>
     protected abstract IoStatus Send(ReadOnlySpan<byte> bytes, out int sent);
 
+    /// <summary>False while a layer below still holds what Send took; OnWritable follows when it does no longer.</summary>
+    protected virtual bool IsSent => true;
+
     /// <summary>Everything is sent: tell the peer that this was the end.</summary>
     protected abstract void SendEnd();
 
@@ -274,6 +277,7 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
 
     private IoStatus SendOutput()
     {
+        if (_writeEnd == IoStatus.End) return IsSent ? IoStatus.End : IoStatus.WouldBlock;
         if (_writeEnd != IoStatus.Ok) return _writeEnd;
 
         while (!Output.IsEmpty)
@@ -298,7 +302,7 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
             SendEnd();
         }
 
-        return IoStatus.Ok;
+        return IsSent ? IoStatus.Ok : IoStatus.WouldBlock;
     }
 
     private void EndFlushWaits(IoStatus status)

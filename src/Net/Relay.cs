@@ -62,7 +62,7 @@ public static class Relay
 
             var filled = await from.FillAsync(Deadline.After(clock, idle));
             if (filled == IoStatus.TimedOut && clock.GetElapsedTime(progress.LastMove) < idle) continue;
-            if (filled == IoStatus.End) return Ended(to);
+            if (filled == IoStatus.End) return await EndAsync(to, idle);
             if (filled != IoStatus.Ok) return Broken(from, to, filled, byWriter: false);
         }
     }
@@ -75,12 +75,12 @@ public static class Relay
         while (true)
         {
             var (status, byWriter) = await pipe.MoveAsync(idle, count);
-            if (status == IoStatus.End) return Ended(to);
+            if (status == IoStatus.End) return await EndAsync(to, idle);
             if (status != IoStatus.WouldBlock) return Broken(from, to, status, byWriter);
 
             var readable = await pipe.ReadableAsync(Deadline.After(clock, idle));
             if (readable == IoStatus.TimedOut && clock.GetElapsedTime(progress.LastMove) < idle) continue;
-            if (readable == IoStatus.End) return Ended(to);
+            if (readable == IoStatus.End) return await EndAsync(to, idle);
             if (readable != IoStatus.Ok) return Broken(from, to, readable, byWriter: false);
         }
     }
@@ -92,9 +92,11 @@ public static class Relay
         else progress.BytesDown += bytes;
     }
 
-    private static (IoStatus Status, bool ByWriter) Ended(Connection to)
+    // The end itself may have to wait for room, and whoever closes after us must not cut it off.
+    private static async ValueTask<(IoStatus Status, bool ByWriter)> EndAsync(Connection to, TimeSpan idle)
     {
         to.ShutdownWrite();
+        await to.FlushAsync(Deadline.After(to.Loop.Clock, idle));
         return (IoStatus.End, false);
     }
 

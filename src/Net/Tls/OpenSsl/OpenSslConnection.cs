@@ -75,6 +75,18 @@ internal sealed class OpenSslConnection : TlsConnection
 
     protected override bool HasBytes => !Input.IsEmpty;
 
+    // Sent means in the kernel's hands: a close right after it must not cut what still lies below.
+    protected override bool IsSent
+    {
+        get
+        {
+            if (Inner.Output.IsEmpty || !Inner.IsOpen) return true;
+
+            AwaitInnerRoom();
+            return false;
+        }
+    }
+
     internal OpenSslContext Context => _chosen ?? _context;
 
     private string SessionKey => $"{_askedName}|{Inner.Addresses.Peer}";
