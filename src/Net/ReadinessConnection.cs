@@ -254,6 +254,16 @@ public abstract class ReadinessConnection(Loop loop) : Connection(loop), ILoopWa
         if (!Output.IsEmpty || _flushWaits is not null || _endIsDue) TryFlush();
     }
 
+    /// <summary>A layer below broke with bytes of ours: whoever waits for them to be sent hears of it.</summary>
+    protected void OnSendBroken(IoStatus status)
+    {
+        if (_writeEnd is not (IoStatus.Ok or IoStatus.End)) return;
+
+        _writeEnd = status;
+        Output.Release();
+        EndFlushWaits(status);
+    }
+
     private static readonly Action<object?> TellWatcherOf = static connection => ((ReadinessConnection)connection!).TellWatcher();
 
     private void TellWatcher()

@@ -271,8 +271,11 @@ internal sealed class OpenSslConnection : TlsConnection
     private void OnInnerFlushed()
     {
         _innerFlushes = false;
-        _ = _innerFlush.GetAwaiter().GetResult();
-        if (!IsClosed) OnWritable();
+        var status = _innerFlush.GetAwaiter().GetResult();
+        if (IsClosed) return;
+
+        if (status is IoStatus.Ok or IoStatus.End) OnWritable();
+        else OnSendBroken(status);
     }
 
     private int Step()
