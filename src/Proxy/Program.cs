@@ -24,6 +24,12 @@ internal static class Program
         if (arguments is [Redirection.Verb, .. var words])
             return await Redirection.RunAsync(words, Environment.GetEnvironmentVariable, Console.Out, Console.Error, CancellationToken.None);
 
+        if (arguments is [var verb, ..] && AgentVerbs.Knows(verb))
+        {
+            using var network = new SocketsHttpHandler { UseProxy = false };
+            return await AgentVerbs.RunAsync(arguments, network, TimeProvider.System, Console.Out, Console.Error);
+        }
+
         Bootstrap bootstrap;
         var environment = EnvironmentOf();
         try

@@ -19,8 +19,15 @@ internal sealed class Installer(KubeApi api, TimeProvider time, Action<string> p
     /// <returns>Null, or the first object that was refused and why.</returns>
     public async Task<string?> ApplyAsync(IReadOnlyList<JsonObject> objects, bool dryRun, CancellationToken cancel)
     {
+        var absent = new HashSet<string>();
         foreach (var item in objects)
         {
+            // Only a namespace that is there can be asked what it thinks of an object.
+            if (dryRun && item.At("metadata", "namespace").Text() is { Length: > 0 } space && (absent.Contains(space) || (await api.GetAsync(KubeKinds.Namespace, null, space, cancel)).IsAbsent))
+            {
+                absent.Add(space);
+                continue;
+            }
             if (await ApplyOneAsync(item, dryRun, cancel) is { } refusal) return refusal;
             // What comes next may be of this very kind.
             if (!dryRun && item["kind"].Text() == "CustomResourceDefinition" && await EstablishedAsync(item, cancel) is { } late) return late;

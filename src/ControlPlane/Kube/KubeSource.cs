@@ -65,7 +65,8 @@ internal sealed class KubeSource(
             running.Add(FollowCustomAsync(versions, known, stop));
         }
 
-        await Task.WhenAll(heard).WaitAsync(stop);
+        await Task.WhenAny(Task.WhenAll(heard), Task.WhenAll(running));
+        if (stop.IsCancellationRequested) return;
         log.LogInformation("the cluster {Server} has been heard: {Count} kinds", api.Server, heard.Count);
         synced.TrySetResult();
         await Task.WhenAll(running);
@@ -90,6 +91,18 @@ internal sealed class KubeSource(
     /// <summary>Waits until the cluster serves one of the versions, then follows that.</summary>
     private async Task FollowCustomAsync(ImmutableArray<KubeKind> versions, TaskCompletionSource known, CancellationToken stop)
     {
+        try
+        {
+            await WaitAndFollowAsync(versions, known, stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            log.LogDebug("{Kind}: no longer followed", versions[0]);
+        }
+    }
+
+    private async Task WaitAndFollowAsync(ImmutableArray<KubeKind> versions, TaskCompletionSource known, CancellationToken stop)
+    {
         var sink = Store();
         while (!stop.IsCancellationRequested)
         {
@@ -108,14 +121,7 @@ internal sealed class KubeSource(
             // Not installed is no reason to wait with all the others; not to know is one.
             if (trouble is null) known.TrySetResult();
             else sink.Trouble($"listing {versions[0]}: {trouble}");
-            try
-            {
-                await Task.Delay(trouble is null ? kube.Times.AbsentRetry : kube.Times.BackoffMax / 10, time, stop);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
+            await Task.Delay(trouble is null ? kube.Times.AbsentRetry : kube.Times.BackoffMax / 10, time, stop);
         }
     }
 }

@@ -12,15 +12,19 @@ internal sealed class WebhookCertificates(KubeApi api, CertificateAuthority auth
 {
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(10);
 
+    /// <summary>Between an installation and its first answer.</summary>
+    private static readonly TimeSpan LookSoon = TimeSpan.FromSeconds(1);
+
     public async Task RunAsync(CancellationToken cancel)
     {
         while (!cancel.IsCancellationRequested)
         {
             await TendAsync(KubeKinds.MutatingWebhook, binding: false, cancel);
-            await TendAsync(KubeKinds.ValidatingWebhook, binding: await RefusesNonsenseAsync(cancel), cancel);
+            var binding = await RefusesNonsenseAsync(cancel);
+            await TendAsync(KubeKinds.ValidatingWebhook, binding, cancel);
             try
             {
-                await Task.Delay(LookAgain, time, cancel);
+                await Task.Delay(binding ? LookAgain : LookSoon, time, cancel);
             }
             catch (OperationCanceledException)
             {

@@ -1,0 +1,71 @@
+using System.Net;
+using Mesh.Cli.Manifests;
+using Mesh.ControlPlane;
+using Mesh.Kube;
+using Mesh.Tests.Cli;
+
+namespace Mesh.Tests.ControlPlane.Kube;
+
+/// <summary>A cluster double with the mesh installed by meshctl and a real control plane behind its webhooks.</summary>
+internal sealed class ClusterRig : IAsyncDisposable
+{
+    private readonly CancellationTokenSource stop = new(TimeSpan.FromSeconds(120));
+    private readonly string folder = Directory.CreateTempSubdirectory("mesh-kube-").FullName;
+    private Task running = Task.CompletedTask;
+
+    public FakeCluster Cluster { get; private init; } = null!;
+    public string Kubeconfig => Path.Combine(folder, "kubeconfig");
+    public IReadOnlyDictionary<string, string> Addresses { get; private set; } = new Dictionary<string, string>();
+
+    public static async Task<ClusterRig> StartAsync(string profile = "minimal")
+    {
+        var rig = new ClusterRig { Cluster = await FakeCluster.StartAsync() };
+        rig.Cluster.WriteKubeconfig(rig.Kubeconfig);
+        var (exit, _, error) = await rig.MeshctlAsync("install", "-y", "--set", $"profile={profile}");
+        Assert.True(exit == 0, error);
+        await rig.StartIstiodAsync();
+        return rig;
+    }
+
+    public Task<(int Exit, string Out, string Error)> MeshctlAsync(params string[] arguments) => ManifestTests.Run([.. arguments, "--kubeconfig", Kubeconfig]);
+
+    /// <summary>Until it is so, or the test is over.</summary>
+    public async Task Until(Func<bool> isSo, string what)
+    {
+        for (var i = 0; i < 3_000; i++)
+        {
+            if (isSo()) return;
+            await Task.Delay(10, stop.Token);
+        }
+        Assert.Fail($"never: {what}");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await stop.CancelAsync();
+        await running;
+        await Cluster.DisposeAsync();
+        stop.Dispose();
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private async Task StartIstiodAsync()
+    {
+        var any = new IPEndPoint(IPAddress.Loopback, 0);
+        var options = new Options
+        {
+            Grpc = any, SecureGrpc = any, Http = any, Monitoring = any, Webhooks = any,
+            Kube = new()
+            {
+                Kubeconfig = Kubeconfig,
+                Replica = "istiod-1",
+                Times = new() { BackoffMin = TimeSpan.FromMilliseconds(20), BackoffMax = TimeSpan.FromMilliseconds(100), AbsentRetry = TimeSpan.FromMilliseconds(200) },
+            },
+        };
+        var opened = new TaskCompletionSource<IReadOnlyList<string>>();
+        running = Istiod.RunAsync(options, TimeProvider.System, stop.Token, opened.SetResult);
+        await Task.WhenAny(opened.Task, running);
+        Addresses = (await opened.Task).Select(l => l.Split(' ')).ToDictionary(p => p[0], p => p[1]);
+        Cluster.Admission.Address = new(Addresses["webhooks"]);
+    }
+}

@@ -1,0 +1,109 @@
+using System.Text.Json.Nodes;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Istio.V1.Auth;
+using Mesh.ControlPlane.Ca;
+using Mesh.Injector;
+using Mesh.Kube;
+
+namespace Mesh.Tests.ControlPlane.Kube;
+
+/// <summary>The control plane in a cluster: its certificate in the webhooks, its root in every namespace, injected pods, refused nonsense, tokens reviewed.</summary>
+public sealed class ClusterTests
+{
+    private static readonly KubeKind DestinationRule = new("networking.istio.io", "v1", "destinationrules", "DestinationRule", true);
+
+    [Fact]
+    public async Task Webhooks_carry_the_root_and_pods_of_labelled_namespaces_get_their_proxy()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        await rig.Until(() => Bundles(rig).All(b => b.Length > 0), "a certificate in every webhook");
+        rig.Cluster.Put("{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {istio-injection: enabled}}}");
+
+        var inside = await Pod(rig, "shop", "web");
+        var outside = await Pod(rig, "default", "web");
+
+        Assert.Contains("istio-proxy", Names(inside));
+        Assert.Equal(["app"], Names(outside));
+    }
+
+    [Fact]
+    public async Task Validation_becomes_binding_once_it_answers_and_refuses_by_name()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        await rig.Until(() => rig.Cluster.All(KubeKinds.ValidatingWebhook).SelectMany(c => c["webhooks"].Objects()).All(w => w["failurePolicy"].Text() == "Fail"), "failurePolicy Fail");
+
+        var bad = (JsonObject)JsonNode.Parse("""{"apiVersion":"networking.istio.io/v1","kind":"DestinationRule","metadata":{"name":"d"},"spec":{"host":""}}""")!;
+        var answer = await rig.Cluster.Api.CreateAsync(DestinationRule, "default", bad, default);
+
+        Assert.Equal(400, answer.Status);
+        Assert.Contains("denied the request", answer.Message);
+    }
+
+    [Fact]
+    public async Task Every_namespace_gets_the_root_and_gets_it_back_when_somebody_takes_it()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        await rig.Until(() => Root(rig, "default") is not null, "the root in default");
+        Assert.Null(Root(rig, "kube-system"));
+
+        rig.Cluster.Put("{apiVersion: v1, kind: Namespace, metadata: {name: late}}");
+        await rig.Until(() => Root(rig, "late") is not null, "the root in a new namespace");
+        rig.Cluster.Delete(KubeKinds.ConfigMap, "late", "istio-ca-root-cert");
+        await rig.Until(() => Root(rig, "late") is not null, "the root again");
+    }
+
+    [Fact]
+    public async Task A_certificate_is_for_whom_the_cluster_says_the_token_is()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        rig.Cluster.Tokens["good"] = ("system:serviceaccount:shop:web", LocalTokens.Audience);
+        rig.Cluster.Tokens["elsewhere"] = ("system:serviceaccount:shop:web", "https://kubernetes.default");
+        using var channel = GrpcChannel.ForAddress(rig.Addresses["grpc"], new() { Credentials = ChannelCredentials.Insecure });
+        var client = new IstioCertificateService.IstioCertificateServiceClient(channel);
+
+        var answer = await client.CreateCertificateAsync(new() { Csr = Csr() }, Bearer("good"));
+        using var leaf = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(answer.CertChain[0]);
+        Assert.Contains("spiffe://cluster.local/ns/shop/sa/web", leaf.Extensions.Single(e => e.Oid!.Value == "2.5.29.17").Format(false));
+
+        foreach (var token in (string[])["bad", "elsewhere"])
+            Assert.Equal(StatusCode.Unauthenticated, (await Assert.ThrowsAsync<RpcException>(async () => await client.CreateCertificateAsync(new() { Csr = Csr() }, Bearer(token)))).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_second_replica_takes_the_same_authority_and_does_not_lead()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        await rig.Until(() => rig.Cluster.All(KubeKinds.Lease).Count > 0, "a lease");
+        var lease = rig.Cluster.All(KubeKinds.Lease).Single();
+        var led = false;
+        using var stop = new CancellationTokenSource(TimeSpan.FromMilliseconds(700));
+        await new Mesh.ControlPlane.Kube.LeaderLease(rig.Cluster.Api, "istio-system", "istio-leader", "istiod-2", TimeSpan.FromSeconds(1), TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance)
+            .RunAsync(_ => { led = true; return Task.CompletedTask; }, stop.Token);
+
+        Assert.Equal("istiod-1", lease.At("spec", "holderIdentity").Text());
+        Assert.False(led);
+        Assert.NotNull(rig.Cluster.Get(KubeKinds.Secret, "istio-system", "istio-ca-secret"));
+    }
+
+    private static async Task<JsonObject> Pod(ClusterRig rig, string space, string name)
+    {
+        var pod = (JsonObject)JsonNode.Parse($$$"""{"apiVersion":"v1","kind":"Pod","metadata":{"name":"{{{name}}}","labels":{"app":"web"}},"spec":{"containers":[{"name":"app","image":"web"}]}}""")!;
+        var answer = await rig.Cluster.Api.CreateAsync(KubeKinds.Pod, space, pod, default);
+        Assert.True(answer.IsFine, answer.ToString());
+        return answer.Body!;
+    }
+
+    private static List<string?> Names(JsonObject pod) => [.. pod.At("spec", "initContainers").Objects().Concat(pod.At("spec", "containers").Objects()).Select(c => c["name"].Text())];
+    private static string? Root(ClusterRig rig, string space) => rig.Cluster.Get(KubeKinds.ConfigMap, space, "istio-ca-root-cert").At("data", "root-cert.pem").Text();
+    private static IEnumerable<string> Bundles(ClusterRig rig) =>
+        rig.Cluster.All(KubeKinds.MutatingWebhook).Concat(rig.Cluster.All(KubeKinds.ValidatingWebhook)).SelectMany(c => c["webhooks"].Objects()).Select(w => w.At("clientConfig", "caBundle").Text() ?? "");
+
+    private static Metadata Bearer(string token) => new() { { "authorization", $"Bearer {token}" } };
+
+    private static string Csr()
+    {
+        using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+        return new System.Security.Cryptography.X509Certificates.CertificateRequest("", key, System.Security.Cryptography.HashAlgorithmName.SHA256).CreateSigningRequestPem();
+    }
+}
