@@ -12,6 +12,7 @@ internal static class Root
         Commands =
         [
             Analyze.Command,
+            Authz.Command,
             DemoCommand.Command,
             Explain.Command,
             DashboardCommand.Command,
@@ -29,6 +30,11 @@ internal static class Root
             Uninstall.Command,
             Validate.Command,
             VersionCommand.Command,
+            new("experimental", "Experimental commands that may be modified or deprecated")
+            {
+                Aliases = ["x", "exp"],
+                Commands = [Authz.Command, Explain.Command],
+            },
         ],
     };
 

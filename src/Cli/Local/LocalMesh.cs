@@ -106,7 +106,7 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
                 await socket.ConnectAsync(address, cancel);
                 return;
             }
-            catch (SocketException) when (!child.HasExited && time.GetElapsedTime(started) < TimeSpan.FromSeconds(20))
+            catch (SocketException) when (!child.HasExited && time.GetElapsedTime(started) < TimeSpan.FromSeconds(60))
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(50), time, cancel);
             }
@@ -190,7 +190,7 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
 /// <param name="State">Logs, tokens, the certificate authority's key.</param>
 internal sealed record LocalMeshSettings(string Folder, string State, IPAddress ControlPlaneAddress, int XdsPort, int MonitoringPort, int ReadyPort)
 {
-    public TimeSpan ReadyPatience { get; init; } = TimeSpan.FromSeconds(30);
+    public TimeSpan ReadyPatience { get; init; } = TimeSpan.FromSeconds(60);
 }
 
 /// <summary>The mesh on this machine could not start; the message is what to show.</summary>

@@ -31,8 +31,10 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
             case "/listeners": return request.Query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ConfigDump.WriteListeners(sidecar)) : AdminReply.Ok(Listeners());
             case "/stats/prometheus": return new(200, Metrics(), "text/plain; version=0.0.4; charset=utf-8");
             case "/stats": return Stats(request);
+            case "/authz": return AuthorizationPage.CanI(sidecar.Snapshot, sidecar.Bootstrap.InstanceIp, request.Query);
+            case "/authz/policies": return AuthorizationPage.Policies(sidecar.Snapshot);
             case "/memory": return AdminReply.Json($"{{\"allocated\":\"{GC.GetTotalMemory(false)}\",\"heap_size\":\"{Environment.WorkingSet}\"}}\n");
-            case "/help" or "/": return AdminReply.Ok("/certs\n/clusters\n/config_dump\n/drain_listeners\n/healthcheck/fail\n/healthcheck/ok\n/help\n/listeners\n/logging\n/memory\n/quitquitquit\n/ready\n/reset_counters\n/server_info\n/stats\n/stats/prometheus\n");
+            case "/help" or "/": return AdminReply.Ok("/authz\n/authz/policies\n/certs\n/clusters\n/config_dump\n/drain_listeners\n/healthcheck/fail\n/healthcheck/ok\n/help\n/listeners\n/logging\n/memory\n/quitquitquit\n/ready\n/reset_counters\n/server_info\n/stats\n/stats/prometheus\n");
         }
         if (request.Method != "POST") return request.Path is "/quitquitquit" or "/logging" or "/drain_listeners" or "/healthcheck/fail" or "/healthcheck/ok" or "/reset_counters"
             ? new(405, $"Method {request.Method} not allowed, POST required.") : AdminReply.NotFound;
