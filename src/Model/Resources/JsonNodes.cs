@@ -15,27 +15,34 @@ public static class JsonNodes
         return From(document.RootElement, file);
     }
 
-    public static Node From(JsonElement element, string file = "") => Value(element, new(file, 0), "");
+    public static Node From(JsonElement element, string file = "") => Value(element, new(file, 0), IsFrequent(element) ? null : "");
 
-    private static Node Value(JsonElement element, Origin origin, string path)
+    /// <summary>
+    /// Kinds of which there are many, written by Kubernetes itself: nobody is told where a mistake in them stands, so the paths are not made.
+    /// </summary>
+    private static bool IsFrequent(JsonElement element) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty("kind", out var kind) && kind.ValueKind == JsonValueKind.String
+        && kind.GetString() is "Pod" or "EndpointSlice" or "Endpoints" or "Node";
+
+    private static Node Value(JsonElement element, Origin origin, string? path)
     {
         switch (element.ValueKind)
         {
             case JsonValueKind.Object:
                 var fields = new List<KeyValuePair<string, Node>>();
                 foreach (var property in element.EnumerateObject())
-                    fields.Add(new(property.Name, Value(property.Value, origin, path.Length == 0 ? property.Name : $"{path}.{property.Name}")));
-                return new MapNode(origin, path, fields);
+                    fields.Add(new(property.Name, Value(property.Value, origin, path is null ? null : path.Length == 0 ? property.Name : $"{path}.{property.Name}")));
+                return new MapNode(origin, path ?? "", fields);
             case JsonValueKind.Array:
                 var items = new List<Node>(element.GetArrayLength());
-                foreach (var item in element.EnumerateArray()) items.Add(Value(item, origin, $"{path}[{items.Count}]"));
-                return new ListNode(origin, path, items);
+                foreach (var item in element.EnumerateArray()) items.Add(Value(item, origin, path is null ? null : $"{path}[{items.Count}]"));
+                return new ListNode(origin, path ?? "", items);
             case JsonValueKind.String:
-                return new ScalarNode(origin, path, element.GetString()!, true);
+                return new ScalarNode(origin, path ?? "", element.GetString()!, true);
             case JsonValueKind.Null or JsonValueKind.Undefined:
-                return new ScalarNode(origin, path, "null", false);
+                return new ScalarNode(origin, path ?? "", "null", false);
             default:
-                return new ScalarNode(origin, path, element.GetRawText(), false);
+                return new ScalarNode(origin, path ?? "", element.GetRawText(), false);
         }
     }
 }

@@ -9,14 +9,15 @@ internal sealed record OutboundKey(
     Scope Scope, LabelSet Labels, ClientKind Kind, ProxySettings Settings, bool AllowsHttp10, bool AnswersDns, bool IsCaptured, string Observed, bool HasMetrics,
     object EndpointIdentity, PatchSet Patches);
 
-internal sealed record OutboundPart(ImmutableArray<NamedResource> Listeners, ImmutableArray<NamedResource> Routes);
+/// <param name="Hosts">The encoded virtual hosts of the tables: kept, so that the next table need not encode them again.</param>
+internal sealed record OutboundPart(ImmutableArray<NamedResource> Listeners, ImmutableArray<NamedResource> Routes, ImmutableArray<EncodedHost> Hosts);
 
 /// <summary>Everything that can change the clusters of the services in a scope.</summary>
-internal sealed record ClustersKey(Scope Scope, LabelSet Labels, ClientKind Kind, Locality Place, object EndpointIdentity, Policies Policies, PatchSet Patches);
+internal sealed record ClustersKey(Seen Seen, Scope? Scope, LabelSet Labels, ClientKind Kind, Locality Place, object EndpointIdentity, Policies Policies, PatchSet Patches);
 
 /// <summary>Everything that can change the endpoints of the services in a scope.</summary>
 internal sealed record EndpointsKey(
-    Scope Scope, LabelSet Labels, bool IsGateway, Locality Place, string NodeName, IReadOnlyDictionary<MeshService, ServiceEndpoints> Endpoints, Policies Policies);
+    Seen Seen, Scope? Scope, LabelSet Labels, bool IsGateway, Locality Place, string NodeName, IReadOnlyDictionary<MeshService, ServiceEndpoints> Endpoints, Policies Policies);
 
 /// <summary>A list that is compared by reference and held weakly.</summary>
 internal sealed record ResourceList(ImmutableArray<NamedResource> Items);

@@ -49,9 +49,11 @@ internal static class SidecarTranslation
         return parts.Outbound.Get(key, _ =>
         {
             var (listeners, needs) = OutboundListeners.Build(view, observed);
+            var hosts = new List<EncodedHost>();
             return new(
                 [.. listeners.Select(listener => parts.Share(listener.Name, Patching.Apply(TcpMetrics.Add(listener, observed), view.Patches, "SIDECAR_OUTBOUND")))],
-                [.. needs.DistinctBy(need => need.Name).Select(need => parts.Share(OutboundRoutes.Build(view, parts, need.Egress, need.Name, need.Port, need.Only)))]);
+                [.. needs.DistinctBy(need => need.Name).Select(need => parts.Share(OutboundRoutes.Build(view, parts, need, hosts)))],
+                [.. hosts]);
         });
     }
 

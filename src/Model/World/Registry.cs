@@ -13,6 +13,7 @@ public sealed class Registry
     private readonly Dictionary<string, ImmutableArray<MeshService>> byHost;
     private readonly ConcurrentDictionary<(string, Sidecar?), Scope> scopes = [];
     private readonly ConcurrentDictionary<string, ImmutableArray<VirtualService>> visible = [];
+    private readonly ConcurrentDictionary<Seen, Seen> shared = [];
 
     public Registry(
         MeshConfig mesh, ImmutableArray<MeshService> services, ImmutableArray<VirtualService> virtualServices, ImmutableArray<DestinationRule> rules,
@@ -68,6 +69,9 @@ public sealed class Registry
         }
         return best;
     }
+
+    /// <summary>The one object that stands for equal views.</summary>
+    internal Seen Share(Seen seen) => shared.GetOrAdd(seen, seen);
 
     /// <summary>What proxies of a namespace see when no Sidecar narrows it, or when <paramref name="sidecar"/> does.</summary>
     public Scope ScopeOf(string ns, Sidecar? sidecar) => scopes.GetOrAdd((ns, sidecar), key => new(this, key.Item1, key.Item2));

@@ -28,10 +28,15 @@ public sealed class Scope
             foreach (var host in Egress.SelectMany(egress => egress.VirtualServices).SelectMany(Destinations).Distinct())
                 if (!byHost.ContainsKey(host) && registry.Find(host, ns) is { } target) AddService(services, target);
         Services = services.ToImmutable();
+        Seen = registry.Share(new(Services, [.. Services.Select(service => registry.Rules.For(ns, LabelSet.Empty, service.Host, service.Namespace))]));
         aliases = Services.Where(service => service.Resolution == Resolution.Alias).ToLookup(service => service.AliasOf);
     }
 
     public Registry Registry { get; }
+
+    /// <summary>The services with the rule that holds for each: the same object in all namespaces that see the same.</summary>
+    public Seen Seen { get; }
+
     public string Namespace { get; }
     public Sidecar? Sidecar { get; }
     public ImmutableArray<EgressScope> Egress { get; }

@@ -11,12 +11,12 @@ internal static class OutboundClusters
     public static ResourceList List(View view, Parts parts)
     {
         var key = new ClustersKey(
-            view.Scope, view.LabelsThatMatter, view.Shape.Kind, view.Scope.Registry.LocalityMatters ? view.Shape.Locality : Locality.None,
+            view.Scope.Seen, view.Scope.Registry.LabelsMatter ? view.Scope : null, view.LabelsThatMatter, view.Shape.Kind, view.Scope.Registry.LocalityMatters ? view.Shape.Locality : Locality.None,
             view.World.EndpointIdentity, view.World.Policies, view.Patches);
         return parts.ClusterLists.Get(key, _ =>
         {
             var clusters = ImmutableArray.CreateBuilder<NamedResource>();
-            Add(view, view.Scope.Services, parts, clusters);
+            Add(view, parts, clusters);
             return new(view.Patches.Touches("CLUSTER") ? [.. Patched(view, clusters, parts)] : clusters.ToImmutable());
         });
     }
@@ -36,33 +36,37 @@ internal static class OutboundClusters
     {
         var registry = view.Scope.Registry;
         var key = new EndpointsKey(
-            view.Scope, registry.LabelsMatter || registry.FailoverByLabels ? view.Shape.Labels : LabelSet.Empty, view.Shape.Kind.IsGateway,
+            view.Scope.Seen, registry.LabelsMatter ? view.Scope : null, registry.LabelsMatter || registry.FailoverByLabels ? view.Shape.Labels : LabelSet.Empty, view.Shape.Kind.IsGateway,
             view.Shape.Locality, registry.NodesMatter ? view.Shape.NodeName : "", view.World.Endpoints, view.World.Policies);
         return parts.EndpointLists.Get(key, _ =>
         {
             var endpoints = ImmutableArray.CreateBuilder<NamedResource>();
-            AddEndpoints(view, view.Scope.Services, parts, endpoints);
+            AddEndpoints(view, parts, endpoints);
             return new(endpoints.ToImmutable());
         });
     }
 
-    private static void Add(View view, IEnumerable<MeshService> services, Parts parts, ImmutableArray<NamedResource>.Builder clusters)
+    private static void Add(View view, Parts parts, ImmutableArray<NamedResource>.Builder clusters)
     {
-        foreach (var service in services)
+        var matters = view.Scope.Registry.LabelsMatter;
+        for (var i = 0; i < view.Scope.Seen.Services.Length; i++)
         {
-            var rule = view.RuleFor(service);
+            var service = view.Scope.Seen.Services[i];
+            var rule = matters ? view.RuleFor(service) : view.Scope.Seen.Rules[i];
             foreach (var port in service.Ports)
                 foreach (var subset in SubsetsOf(rule, service, port))
                     clusters.Add(parts.Clusters.Get(Inputs(view, service, port, rule, subset), inputs => NamedResource.Of(inputs.Name, OutboundCluster.Build(inputs))));
         }
     }
 
-    private static void AddEndpoints(View view, IEnumerable<MeshService> services, Parts parts, ImmutableArray<NamedResource>.Builder assignments)
+    private static void AddEndpoints(View view, Parts parts, ImmutableArray<NamedResource>.Builder assignments)
     {
-        foreach (var service in services)
+        var matters = view.Scope.Registry.LabelsMatter;
+        for (var i = 0; i < view.Scope.Seen.Services.Length; i++)
         {
+            var service = view.Scope.Seen.Services[i];
             if (service.Resolution is Resolution.Alias or Resolution.Dns or Resolution.DnsRoundRobin or Resolution.DynamicDns) continue;
-            var rule = view.RuleFor(service);
+            var rule = matters ? view.RuleFor(service) : view.Scope.Seen.Rules[i];
             foreach (var port in service.Ports)
                 foreach (var subset in SubsetsOf(rule, service, port))
                     if (OutboundCluster.IsSent(service, rule, subset, port.Number, view.Mesh, view.Shape.Kind.IsGateway))

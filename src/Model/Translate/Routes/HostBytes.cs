@@ -6,9 +6,25 @@ using Mesh.Model.World;
 
 namespace Mesh.Model.Translate;
 
-/// <summary>Everything that can change the virtual host of a service that no VirtualService speaks for.</summary>
+/// <summary>Everything that can change one virtual host of a sidecar's route table.</summary>
+/// <param name="Needs">Services and rules behind the VirtualService's destinations.</param>
 internal sealed record HostKey(
-    MeshConfig Mesh, MeshService Service, int Port, MergedRule? Rule, string ShortFormsFor, bool AnswersDns, bool CountsAttempts);
+    MeshConfig Mesh, MeshService? Service, string Host, int Port, MergedRule? Rule, string ShortFormsFor, bool AnswersDns, bool CountsAttempts, VirtualService? Routes,
+    LabelSet CallerLabels, string CallerNamespace, ObjectList Needs);
+
+/// <summary>Objects compared one by one by reference.</summary>
+internal sealed class ObjectList(ImmutableArray<object?> items) : IEquatable<ObjectList>
+{
+    public static ObjectList Empty { get; } = new([]);
+
+    private readonly ImmutableArray<object?> items = items;
+
+    public bool Equals(ObjectList? other) => other is not null && items.AsSpan().SequenceEqual(other.items.AsSpan());
+
+    public override bool Equals(object? obj) => Equals(obj as ObjectList);
+
+    public override int GetHashCode() => items.Length;
+}
 
 /// <summary>A virtual host as bytes, with the names it answers to.</summary>
 internal sealed record EncodedHost(ByteString Body, ImmutableArray<string> Domains);

@@ -8,59 +8,71 @@ namespace Mesh.Model.Translate;
 /// <summary>A sidecar's route tables: one for each HTTP port, and one for each service on a port whose protocol is detected.</summary>
 internal static class OutboundRoutes
 {
-    /// <param name="name"><c>8080</c>, or <c>host:8080</c> for a detected port.</param>
-    public static NamedResource Build(View view, Parts parts, EgressScope egress, string name, int port, MeshService? only)
+    /// <param name="hosts">Gets every encoded host, so that somebody holds it.</param>
+    public static NamedResource Build(View view, Parts parts, RouteNeed need, List<EncodedHost> hosts)
     {
         var head = new RouteConfiguration
         {
-            Name = name,
+            Name = need.Name,
             ValidateClusters = false,
             IgnorePortInHostMatching = true,
             MaxDirectResponseBodySizeBytes = 1_048_576,
         };
         var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         var table = new List<EncodedHost>();
-        foreach (var (service, host, routes) in Hosts(view, egress, port, only))
+        foreach (var (service, host, vs) in Hosts(view, need))
         {
-            if (only is not null && table.Count > 0) break;
-            if (Encoded(view, parts, service, host, port, routes, only is not null, taken) is { } made) table.Add(made);
+            if (need.Only is not null && table.Count > 0) break;
+            if (Encoded(view, parts, new(service, host, vs), need, taken, hosts) is { } made) table.Add(made);
         }
-        if (only is null) table.Add(HostBytes.Encode(VirtualHosts.CatchAll(view.Scope.Outbound, view.Shape.CountsAttempts)));
+        if (need.Only is null) table.Add(HostBytes.Encode(VirtualHosts.CatchAll(view.Scope.Outbound, view.Shape.CountsAttempts)));
         var whole = HostBytes.Table(head, table);
         return view.Patches.Touches("ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE")
-            ? NamedResource.Of(name, Patching.Apply(RouteConfiguration.Parser.ParseFrom(whole.Body), view.Patches, "SIDECAR_OUTBOUND"))
+            ? NamedResource.Of(need.Name, Patching.Apply(RouteConfiguration.Parser.ParseFrom(whole.Body), view.Patches, "SIDECAR_OUTBOUND"))
             : whole;
     }
 
-    /// <param name="routes">Null for a service without VirtualService, whose host is the same in every table it is in.</param>
     /// <returns>Null when other hosts took all its names.</returns>
-    private static EncodedHost? Encoded(
-        View view, Parts parts, MeshService? service, string host, int port, List<Route>? routes, bool isOnly, HashSet<string> taken)
+    private static EncodedHost? Encoded(View view, Parts parts, Told told, RouteNeed need, HashSet<string> taken, List<EncodedHost> hosts)
     {
-        if (routes is null && !isOnly && !view.Scope.AliasesOf(host).Any())
+        if (need.Only is null && !view.Scope.AliasesOf(told.Host).Any())
         {
-            var key = new HostKey(
-                view.Mesh, service!, port, view.RuleFor(service!), service!.Namespace == view.Shape.Namespace ? view.Shape.Namespace : "", view.Shape.AnswersDns,
-                view.Shape.CountsAttempts);
-            var usual = parts.Hosts.Get(key, _ => HostBytes.Encode(Host(view, host, port, null, Domains(view, service, host), service)));
+            var usual = parts.Hosts.Get(KeyOf(view, told, need.Port), _ => HostBytes.Encode(Host(view, told, need.Port, Domains(view, told.Service, told.Host))));
             if (!usual.Domains.Any(taken.Contains))
             {
                 taken.UnionWith(usual.Domains);
+                hosts.Add(usual);
                 return usual;
             }
         }
-        var free = isOnly ? ["*"] : Domains(view, service, host).Where(taken.Add).ToList();
-        return free.Count == 0 ? null : HostBytes.Encode(Host(view, host, port, routes, free, service));
+        var free = need.Only is not null ? ["*"] : Domains(view, told.Service, told.Host).Where(taken.Add).ToList();
+        return free.Count == 0 ? null : HostBytes.Encode(Host(view, told, need.Port, free));
     }
 
-    private static VirtualHost Host(View view, string host, int port, List<Route>? routes, IEnumerable<string> domains, MeshService? service)
+    private static HostKey KeyOf(View view, Told told, int port)
     {
-        var made = new VirtualHost { Name = Names.HostAndPort(host, port), IncludeRequestAttemptCount = view.Shape.CountsAttempts };
+        var near = told.Service is null || told.Service.Namespace == view.Shape.Namespace ? view.Shape.Namespace : "";
+        var rule = told.Service is null ? null : view.RuleFor(told.Service);
+        if (told.Rule is not { } vs)
+            return new(view.Mesh, told.Service, told.Host, port, rule, near, view.Shape.AnswersDns, view.Shape.CountsAttempts, null, LabelSet.Empty, "", ObjectList.Empty);
+        var asks = RouteBuilder.AsksWhoCalls(vs);
+        return new(
+            view.Mesh, told.Service, told.Host, port, rule, near, view.Shape.AnswersDns, view.Shape.CountsAttempts, vs, asks ? view.Shape.Labels : LabelSet.Empty,
+            asks ? view.Shape.Namespace : "", RouteBuilder.Needs(vs, view.Find, view.RuleFor));
+    }
+
+    private static VirtualHost Host(View view, Told told, int port, IEnumerable<string> domains)
+    {
+        var made = new VirtualHost { Name = Names.HostAndPort(told.Host, port), IncludeRequestAttemptCount = view.Shape.CountsAttempts };
         made.Domains.Add(domains);
-        if (routes is not null) made.Routes.Add(routes);
-        else made.Routes.Add(RouteBuilder.Default(service!, service!.PortNumbered(port)!, view.Routes(port, "mesh")));
+        var context = view.Routes(port, "mesh");
+        if (told.Rule is not null) made.Routes.Add(RouteBuilder.Build(told.Rule, context));
+        else made.Routes.Add(RouteBuilder.Default(told.Service!, told.Service!.PortNumbered(port)!, context));
         return made;
     }
+
+    /// <summary>A host, the service of that name if there is one, and the VirtualService that speaks for it if one does.</summary>
+    private readonly record struct Told(MeshService? Service, string Host, VirtualService? Rule);
 
     private static IEnumerable<string> Domains(View view, MeshService? service, string host)
     {
@@ -71,8 +83,9 @@ internal static class OutboundRoutes
     }
 
     /// <summary>Hosts that a VirtualService speaks for, oldest first, then the services that none speaks for.</summary>
-    private static IEnumerable<(MeshService? Service, string Host, List<Route>? Routes)> Hosts(View view, EgressScope egress, int port, MeshService? only)
+    private static IEnumerable<(MeshService? Service, string Host, VirtualService? Rule)> Hosts(View view, RouteNeed need)
     {
+        var (egress, port, only) = (need.Egress, need.Port, need.Only);
         var services = new Dictionary<string, MeshService>();
         foreach (var service in only is null ? egress.Services : [only])
             if (service.Resolution != Resolution.Alias && service.PortNumbered(port) is { } at && at.Protocol.IsHttpOrAuto()) services.TryAdd(service.Host, service);
@@ -83,31 +96,26 @@ internal static class OutboundRoutes
         foreach (var vs in egress.VirtualServices)
         {
             if (vs.Http.IsEmpty) continue;
-            List<Route>? routes = null;
+            if (!RouteBuilder.Says(vs, context)) continue;
             foreach (var host in vs.Hosts)
             {
                 if (services.TryGetValue(host, out var exact))
                 {
-                    routes ??= RouteBuilder.Build(vs, context);
-                    if (routes.Count == 0) break;
                     left.Remove(host);
-                    yield return (exact, host, routes);
+                    yield return (exact, host, vs);
                     continue;
                 }
                 var covered = Hostnames.IsWildcard(host)
                     ? services.Values.Where(service => wildcards.GetValueOrDefault(service.Host) == vs && Hostnames.IsWithin(service.Host, host)).ToList() : [];
                 foreach (var service in covered)
                 {
-                    routes ??= RouteBuilder.Build(vs, context);
-                    if (routes.Count == 0) break;
                     left.Remove(service.Host);
-                    yield return (service, service.Host, routes);
+                    yield return (service, service.Host, vs);
                 }
                 // A host outside the registry is served on port 80 only, or where another host of the same rule has that port.
                 if (covered.Count > 0 || only is not null || view.Scope.Find(host) is not null) continue;
                 if (port != 80 && !vs.Hosts.Any(other => services.ContainsKey(other))) continue;
-                routes ??= RouteBuilder.Build(vs, context);
-                if (routes.Count > 0) yield return (null, host, routes);
+                yield return (null, host, vs);
             }
         }
         foreach (var service in services.Values)

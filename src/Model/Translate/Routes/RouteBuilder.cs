@@ -34,6 +34,33 @@ internal static class RouteBuilder
         return routes;
     }
 
+    /// <summary>False when no rule of it holds for this caller and port: the service then is as if nobody spoke for it.</summary>
+    public static bool Says(VirtualService vs, RouteContext context) => vs.Http.Any(rule => rule.Match.IsEmpty || rule.Match.Any(match =>
+        (match.Port == 0 || match.Port == context.Port) && context.Applies(match.Gateways, match.SourceLabels, match.SourceNamespace)
+        && RouteMatches.Build(match, vs.Semantics) is not null));
+
+    /// <summary>True when some match asks for the caller's labels or namespace.</summary>
+    public static bool AsksWhoCalls(VirtualService vs) =>
+        vs.Http.Any(rule => rule.Match.Any(match => match.SourceLabels.Count > 0 || match.SourceNamespace.Length > 0));
+
+    /// <summary>What the routes of a VirtualService are made from beside itself: the services it names and their rules.</summary>
+    public static ObjectList Needs(VirtualService vs, Func<string, MeshService?> find, Func<MeshService, MergedRule?> ruleFor)
+    {
+        var needs = ImmutableArray.CreateBuilder<object?>();
+        void Add(string host)
+        {
+            var service = find(host);
+            needs.Add(service);
+            if (service is not null) needs.Add(ruleFor(service));
+        }
+        foreach (var rule in vs.Http)
+        {
+            foreach (var share in rule.Route) Add(share.Destination.Host);
+            foreach (var mirror in rule.Mirrors) Add(mirror.Destination.Host);
+        }
+        return new(needs.ToImmutable());
+    }
+
     /// <summary>The route of a service without VirtualService.</summary>
     public static Route Default(MeshService service, ServicePort port, RouteContext context)
     {
