@@ -15,6 +15,11 @@ public interface IKubeSink
 
     /// <summary>The cluster cannot be heard just now. What was heard before stays as it is.</summary>
     void Trouble(string sentence);
+
+    /// <summary>The cluster has nothing new to say, but says so.</summary>
+    void Heard()
+    {
+    }
 }
 
 /// <summary>What a watch does when; tests make it short.</summary>
@@ -148,6 +153,7 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
                         sink.Deleted(item.Clone());
                         break;
                     case "BOOKMARK":
+                        sink.Heard();
                         break;
                     case "ERROR":
                         var code = item.TryGetProperty("code", out var number) && number.TryGetInt32(out var status) ? status : 500;
@@ -159,6 +165,7 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
                 if (item.TryGetProperty("metadata", out var metadata) && metadata.TryGetProperty("resourceVersion", out var next) && next.GetString() is { Length: > 0 } text) version = text;
             }
         }
+        sink.Heard();
         // The server ended it in order: go on from where it ended, without haste.
         await WaitAsync(TimeSpan.FromMilliseconds(50 + random.Next(100)), cancel);
     }

@@ -13,6 +13,7 @@ internal static class Root
         [
             Analyze.Command,
             Authz.Command,
+            CheckCommand.Command,
             DemoCommand.Command,
             Explain.Command,
             DashboardCommand.Command,
@@ -29,11 +30,12 @@ internal static class Root
             Traffic.Top,
             Uninstall.Command,
             Validate.Command,
+            CheckCommand.Verify,
             VersionCommand.Command,
             new("experimental", "Experimental commands that may be modified or deprecated")
             {
                 Aliases = ["x", "exp"],
-                Commands = [Authz.Command, Explain.Command],
+                Commands = [Authz.Command, CheckCommand.Precheck, Explain.Command],
             },
         ],
     };

@@ -9,7 +9,8 @@ namespace Mesh.Cli.Commands;
 /// <summary><c>meshctl version</c>: of this program, of the control planes, of the proxies.</summary>
 internal static class VersionCommand
 {
-    public const string Client = "1.30.0";
+    /// <summary>The build's own version, as it stands in Directory.Build.props.</summary>
+    public static string Client { get; } = typeof(VersionCommand).Assembly.GetName().Version?.ToString(3) ?? "unknown";
 
     public static Command Command { get; } = new("version", "Prints out build version information")
     {

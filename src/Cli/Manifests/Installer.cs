@@ -146,7 +146,7 @@ internal sealed class Installer(KubeApi api, TimeProvider time, Action<string> p
         return $"CustomResourceDefinition {name} was taken, but the cluster does not serve it after 10 s";
     }
 
-    private static bool IsReady(JsonObject deployment)
+    public static bool IsReady(JsonObject deployment)
     {
         var wanted = deployment.At("spec", "replicas").Integer() ?? 1;
         var status = deployment.At("status");

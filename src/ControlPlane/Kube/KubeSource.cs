@@ -41,6 +41,7 @@ internal sealed class KubeSource(
     ];
 
     private readonly NamespaceScope scope = new();
+    private readonly ClusterTrouble trouble = new(log);
     private readonly Random random = new(options.GetHashCode());
     private readonly TaskCompletionSource synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -79,7 +80,7 @@ internal sealed class KubeSource(
         }
     }
 
-    private ResourceStore Store() => new(feed, refused, scope, log);
+    private ResourceStore Store() => new(feed, refused, scope, trouble, log);
 
     private static ImmutableArray<KubeKind> Of(string group, string kind, string plural, params ReadOnlySpan<string> versions)
     {
@@ -106,11 +107,11 @@ internal sealed class KubeSource(
         var sink = Store();
         while (!stop.IsCancellationRequested)
         {
-            KubeAnswer? trouble = null;
+            KubeAnswer? refusal = null;
             foreach (var kind in versions)
             {
                 var there = await api.ListAsync(kind, null, "limit=1", stop);
-                if (!there.IsFine && !there.IsAbsent) trouble = there;
+                if (!there.IsFine && !there.IsAbsent) refusal = there;
                 if (!there.IsFine) continue;
 
                 var watch = new KubeWatch(api, kind, sink, time, random, kube.Times);
@@ -119,9 +120,9 @@ internal sealed class KubeSource(
                 return;
             }
             // Not installed is no reason to wait with all the others; not to know is one.
-            if (trouble is null) known.TrySetResult();
-            else sink.Trouble($"listing {versions[0]}: {trouble}");
-            await Task.Delay(trouble is null ? kube.Times.AbsentRetry : kube.Times.BackoffMax / 10, time, stop);
+            if (refusal is null) known.TrySetResult();
+            else sink.Trouble($"listing {versions[0]}: {refusal}");
+            await Task.Delay(refusal is null ? kube.Times.AbsentRetry : kube.Times.BackoffMax / 10, time, stop);
         }
     }
 }

@@ -18,17 +18,17 @@ internal sealed class ResourceStore : IKubeSink
     private readonly WorldFeed feed;
     private readonly RefusedResources refused;
     private readonly NamespaceScope scope;
+    private readonly ClusterTrouble trouble;
     private readonly ILogger log;
-    private string trouble = "";
 
     private sealed record Held(string Version, Resource Resource)
     {
         public bool IsAnnounced { get; set; }
     }
 
-    public ResourceStore(WorldFeed feed, RefusedResources refused, NamespaceScope scope, ILogger log)
+    public ResourceStore(WorldFeed feed, RefusedResources refused, NamespaceScope scope, ClusterTrouble trouble, ILogger log)
     {
-        (this.feed, this.refused, this.scope, this.log) = (feed, refused, scope, log);
+        (this.feed, this.refused, this.scope, this.trouble, this.log) = (feed, refused, scope, trouble, log);
         scope.Changed += Rescope;
     }
 
@@ -44,7 +44,7 @@ internal sealed class ResourceStore : IKubeSink
     {
         lock (guard)
         {
-            Heard();
+            trouble.Heard(this);
             var events = new List<ResourceEvent>();
             var present = new HashSet<ResourceKey>();
             foreach (var item in objects)
@@ -58,7 +58,7 @@ internal sealed class ResourceStore : IKubeSink
     {
         lock (guard)
         {
-            Heard();
+            trouble.Heard(this);
             var events = new List<ResourceEvent>();
             Take(item, events);
             Submit(events);
@@ -70,28 +70,16 @@ internal sealed class ResourceStore : IKubeSink
         if (KeyOf(item) is not { } key) return;
         lock (guard)
         {
-            Heard();
+            trouble.Heard(this);
             var events = new List<ResourceEvent>();
             Remove(key, events);
             Submit(events);
         }
     }
 
-    public void Trouble(string sentence)
-    {
-        lock (guard)
-        {
-            if (trouble == sentence) return;
-            trouble = sentence;
-        }
-        log.LogWarning("{Trouble}; what was heard before stays in force", sentence);
-    }
+    public void Trouble(string sentence) => trouble.Silent(this, sentence);
 
-    private void Heard()
-    {
-        if (trouble.Length > 0) log.LogInformation("heard again after: {Trouble}", trouble);
-        trouble = "";
-    }
+    public void Heard() => trouble.Heard(this);
 
     /// <returns>The key of what is there, whether it can be used or not.</returns>
     private ResourceKey? Take(JsonElement item, List<ResourceEvent> events)

@@ -25,4 +25,6 @@ internal sealed class TwoSinks(IKubeSink first, IKubeSink second) : IKubeSink
     }
 
     public void Trouble(string sentence) => first.Trouble(sentence); // one sentence is enough
+
+    public void Heard() => first.Heard();
 }

@@ -20,6 +20,7 @@ internal sealed class ProxyStream(
 
     private readonly Lock guard = new();
     private readonly SemaphoreSlim work = new(0, 1);
+    private bool isOver;
     private readonly Dictionary<string, DeltaWatch> delta = [];
     private readonly Dictionary<string, SotwWatch> whole = [];
     private readonly HashSet<string> asked = [];
@@ -165,7 +166,14 @@ internal sealed class ProxyStream(
         cut.Cancel();
     }
 
-    public void Dispose() => work.Dispose();
+    public void Dispose()
+    {
+        lock (guard)
+        {
+            isOver = true;
+            work.Dispose();
+        }
+    }
 
     private DiscoveryReply? Reply(string type, PublishedWorld now, ProxyConfiguration configuration, ServedResources served)
     {
@@ -216,7 +224,7 @@ internal sealed class ProxyStream(
     private void Wake()
     {
         lock (guard)
-            if (work.CurrentCount == 0) work.Release();
+            if (!isOver && work.CurrentCount == 0) work.Release(); // news may come to a stream that is just ending
     }
 }
 

@@ -32,12 +32,19 @@ internal sealed class ClusterRig : IAsyncDisposable
     /// <summary>Until it is so, or the test is over.</summary>
     public async Task Until(Func<bool> isSo, string what)
     {
-        for (var i = 0; i < 3_000; i++)
+        try
         {
-            if (isSo()) return;
-            await Task.Delay(10, stop.Token);
+            while (true)
+            {
+                var next = Cluster.NextAsync();
+                if (isSo()) return;
+                await next.WaitAsync(TimeSpan.FromSeconds(60), stop.Token);
+            }
         }
-        Assert.Fail($"never: {what}");
+        catch (TimeoutException)
+        {
+            Assert.Fail($"never: {what}");
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -23,6 +23,7 @@ internal sealed class FakeCluster : IAsyncDisposable
     private readonly SortedDictionary<string, JsonObject> objects = new(StringComparer.Ordinal); // collection/namespace/name
     private readonly List<(long Version, string Collection, string Type, JsonObject Object)> log = [];
     private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource stirred = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource watches = new();
     private long version = 1;
     private long forgotten;
@@ -32,6 +33,12 @@ internal sealed class FakeCluster : IAsyncDisposable
     public KubeApi Api { get; private set; } = null!;
     public Uri Address => new(app.Urls.First());
     public Admission Admission { get; } = new();
+
+    /// <summary>The cluster is Kubernetes 1.so many.</summary>
+    public string Minor { get; set; } = "34";
+
+    /// <summary>May who asks create everything?</summary>
+    public bool IsAdmin { get; set; } = true;
 
     /// <summary>Tokens that are good, with who they belong to and what for.</summary>
     public ConcurrentDictionary<string, (string User, string Audience)> Tokens { get; } = [];
@@ -54,6 +61,12 @@ internal sealed class FakeCluster : IAsyncDisposable
         cluster.Api = new(cluster.Address, new());
         foreach (var name in (string[])["default", "kube-system"]) cluster.Put($"{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}");
         return cluster;
+    }
+
+    /// <summary>Completes at the next write or request, whatever it is.</summary>
+    public Task NextAsync()
+    {
+        lock (guard) return stirred.Task;
     }
 
     /// <summary>A kubeconfig that leads here; the caller owns the file.</summary>
@@ -131,6 +144,7 @@ internal sealed class FakeCluster : IAsyncDisposable
     {
         var request = context.Request;
         Requests.Enqueue($"{request.Method} {request.Path}{request.QueryString}");
+        Stir();
         if (Fault(request) is { } status)
         {
             await SayAsync(context, status, "told to fail");
@@ -138,6 +152,16 @@ internal sealed class FakeCluster : IAsyncDisposable
         }
         var parts = request.Path.Value!.Split('/', StringSplitOptions.RemoveEmptyEntries);
         var (group, rest) = parts is ["api", "v1", .. var core] ? ("v1", core) : parts is ["apis", var g, var v, .. var other] ? ($"{g}/{v}", other) : ("", parts);
+        if (parts is ["version"])
+        {
+            await AnswerAsync(context, 200, new() { ["major"] = "1", ["minor"] = Minor, ["gitVersion"] = $"v1.{Minor}.0" });
+            return;
+        }
+        if (rest is ["selfsubjectaccessreviews"])
+        {
+            await AnswerAsync(context, 201, new() { ["status"] = new JsonObject { ["allowed"] = IsAdmin } });
+            return;
+        }
         if (rest.Length == 0)
         {
             await DiscoverAsync(context, group);
@@ -348,9 +372,20 @@ internal sealed class FakeCluster : IAsyncDisposable
     private void Tell(string collection, string type, JsonObject item)
     {
         log.Add((version, collection, type, item.Copy()));
+        Stir();
         var before = changed;
         changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         before.TrySetResult();
+    }
+
+    private void Stir()
+    {
+        lock (guard)
+        {
+            var before = stirred;
+            stirred = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            before.TrySetResult();
+        }
     }
 
     private IReadOnlyList<JsonObject> All(string collection)

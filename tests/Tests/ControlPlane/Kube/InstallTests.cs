@@ -132,6 +132,33 @@ public sealed class InstallTests : IAsyncLifetime
         Assert.Null(cluster.Get(KubeKinds.MutatingWebhook, "", "istio-revision-tag-prod"));
     }
 
+    [Fact]
+    public async Task Before_an_installation_the_check_says_whether_one_may_and_can()
+    {
+        Assert.Contains("√ you may create clusterroles", await Meshctl("check", "--pre"));
+        (cluster.Minor, cluster.IsAdmin) = ("21+", false);
+        var (exit, output, _) = await ManifestTests.Run(["x", "precheck", "--kubeconfig", kubeconfig]);
+
+        Assert.Equal(1, exit);
+        Assert.Contains("× Kubernetes v1.21+.0 is older than 1.28", output);
+    }
+
+    [Fact]
+    public async Task What_is_missing_of_an_installation_is_named()
+    {
+        await Meshctl("install", "-y", "--set", "profile=minimal");
+        Assert.Contains("installed and verified", await Meshctl("verify-install", "--set", "profile=minimal"));
+
+        cluster.Delete(KubeKinds.ConfigMap, "istio-system", "istio");
+        var (exit, output, _) = await ManifestTests.Run(["verify-install", "--set", "profile=minimal", "--kubeconfig", kubeconfig]);
+        Assert.Equal(1, exit);
+        Assert.Contains("✘ ConfigMap istio-system/istio: 404", output);
+
+        (exit, output, _) = await ManifestTests.Run(["check", "--kubeconfig", kubeconfig]);
+        Assert.Equal(1, exit);
+        Assert.Contains("× ConfigMap istio is missing\n    meshctl install puts it back", output);
+    }
+
     private async Task<string> Meshctl(params string[] arguments)
     {
         var (exit, output, error) = await ManifestTests.Run([.. arguments, "--kubeconfig", kubeconfig]);

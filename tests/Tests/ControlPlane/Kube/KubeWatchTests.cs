@@ -131,6 +131,7 @@ public sealed class KubeWatchTests : IAsyncLifetime
     {
         private readonly Lock guard = new();
         private readonly List<string> events = [];
+        private TaskCompletionSource news = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public IReadOnlyList<string> Events
         {
@@ -148,19 +149,33 @@ public sealed class KubeWatchTests : IAsyncLifetime
         public async Task Until(params string[] any)
         {
             var after = Events.Count(e => any.Contains(e)) is var count && any[0].StartsWith("replaced", StringComparison.Ordinal) ? count : 0;
-            for (var i = 0; i < 2_000; i++)
+            try
             {
-                if (Events.Count(e => any.Contains(e)) > after) return;
-                await Task.Delay(10);
+                while (true)
+                {
+                    Task next;
+                    lock (guard) next = news.Task;
+                    if (Events.Count(e => any.Contains(e)) > after) return;
+                    await next.WaitAsync(TimeSpan.FromSeconds(30));
+                }
             }
-            Assert.Fail($"not heard: {string.Join(" or ", any)}; heard: {string.Join(", ", Events)}");
+            catch (TimeoutException)
+            {
+                Assert.Fail($"not heard: {string.Join(" or ", any)}; heard: {string.Join(", ", Events)}");
+            }
         }
 
         private static string? Name(JsonElement item) => item.GetProperty("metadata").GetProperty("name").GetString();
 
         private void Add(string what)
         {
-            lock (guard) events.Add(what);
+            lock (guard)
+            {
+                events.Add(what);
+                var before = news;
+                news = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                before.TrySetResult();
+            }
         }
     }
 }
