@@ -39,6 +39,11 @@ internal static class Istiod
             await app.StopAsync(CancellationToken.None);
             return 0;
         }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            log.LogInformation("stopped");
+            return 0;
+        }
         catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
         {
             log.LogCritical("cannot start: {Reason}", e.Message);
@@ -59,7 +64,7 @@ internal static class Istiod
         services.AddSingleton(options).AddSingleton(time).AddSingleton(authority).AddSingleton(tokens);
         services.AddSingleton(Metrics.NewCustomRegistry());
         services.AddSingleton<WorldFeed>().AddSingleton<RefusedResources>().AddSingleton<Translator>().AddSingleton<ServedResources>();
-        services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>();
+        services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<MemoryTrim>();
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();
         services.AddSingleton<TrustDomain>().AddSingleton<Authenticator>().AddSingleton<MeshFile>();
         services.AddSingleton<LiveTraffic>().AddSingleton<TrafficService>();
@@ -99,6 +104,7 @@ internal static class Istiod
         // Half a cluster is no configuration: proxies keep what they have until all of it has been heard.
         if (options.Kube is not null) tasks.Add(await KubeParts.StartAsync(services, options, stop));
         tasks.Add(services.GetRequiredService<PluggedInFolder>().WatchAsync(stop));
+        tasks.Add(services.GetRequiredService<MemoryTrim>().RunAsync(stop));
         tasks.Add(feed.RunAsync(stop));
         await feed.FlushAsync(stop);
         var addresses = Addresses(app, options);
