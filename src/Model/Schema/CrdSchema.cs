@@ -26,7 +26,7 @@ internal static class CrdSchema
     {
         if (rules.Count == 0) return;
         if (schema["x-kubernetes-validations"] is not JsonArray all) schema["x-kubernetes-validations"] = all = [];
-        foreach (var rule in rules) all.Add(new JsonObject { ["rule"] = rule.Cel, ["message"] = rule.Message });
+        foreach (var rule in rules) all.Add((JsonNode)new JsonObject { ["rule"] = rule.Cel, ["message"] = rule.Message });
     }
 
     private static JsonObject Of(Field field)
