@@ -131,7 +131,10 @@ internal sealed record CorsSettings
 }
 
 /// <summary>A bucket of tokens: holds <paramref name="TokensMax"/>, gets <paramref name="TokensPerFill"/> each <paramref name="FillInterval"/>.</summary>
-internal sealed record TokenBucket(uint TokensMax, uint TokensPerFill, TimeSpan FillInterval);
+internal sealed record TokenBucket(uint TokensMax, uint TokensPerFill, TimeSpan FillInterval)
+{
+    public CompiledCell Cell { get; } = new();
+}
 
 internal sealed record LocalRateLimitSettings
 {

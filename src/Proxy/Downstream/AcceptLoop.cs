@@ -103,7 +103,7 @@ internal static class AcceptLoop
             return;
         }
 
-        if (ConnectionRunner.RefusalOf(client, chain) is { } refusal)
+        if (ConnectionRunner.RefusalOf(worker, client, chain) is { } refusal)
         {
             client.TerminationDetails = refusal;
             ConnectionRecord.Unserved(state, client);

@@ -34,16 +34,11 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
 
     /// <summary>The network filters before the terminal one.</summary>
     /// <returns>Null: go on. Otherwise why the connection is refused, as the log has it.</returns>
-    public static string? RefusalOf(ClientConnection client, FilterChain chain)
-    {
-        foreach (var filter in chain.Filters)
-            if (filter is NetworkAuthorization rules && ConnectionAuthorization.Refusal(rules, client) is { } refusal) return refusal;
-        return null;
-    }
+    public static string? RefusalOf(Worker worker, ClientConnection client, FilterChain chain) => NetworkFilters.Refusal(worker, client, chain)?.Answer?.Details;
 
     private async ValueTask<Failure?> ServeAsync()
     {
-        if (RefusalOf(client, chain) is { } refusal)
+        if (RefusalOf(worker, client, chain) is { } refusal)
         {
             client.TerminationDetails = refusal;
             downstream.Abort();

@@ -15,9 +15,12 @@ internal static class FilterFactory
         CorsFilter cors => new Cors(cors),
         FaultFilter fault => new Fault(fault),
         LocalRateLimitFilter limit => new LocalRateLimit(limit),
+        ExternalAuthorizationFilter external => new ExternalAuthorization(external),
         AlpnFilter alpn => new AlpnChoice(alpn),
         // What stands for a discovered filter that has not come: its default, or nothing.
         DiscoveredFilter discovered when (worker.Snapshot.Extensions.GetValueOrDefault(discovered.Name) ?? discovered.Default) is { } actual => Create(actual, settings, worker),
+        // It may be somebody's access check: until it has come, nobody passes.
+        DiscoveredFilter => new RefuseAll("filter_configuration_not_received"),
         _ => null,
     };
 

@@ -1,0 +1,196 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Text;
+using Mesh.Http;
+using Mesh.Net;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Security;
+
+namespace Mesh.Proxy.Http.Filters;
+
+/// <summary>Asks another service whether a request may pass. No answer is no permission, unless the configuration says that it is.</summary>
+internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) : HttpFilter
+{
+    private const int AnswerBytesMax = 64 * 1024;
+    private const string ResponseHeadersKey = "mesh.ext_authz.response_headers";
+
+    private static readonly TimeSpan TimeoutWhenUnset = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan BodyWaitMax = TimeSpan.FromSeconds(10);
+    private static readonly HeaderName FailedOpen = HeaderName.TryParse("x-envoy-auth-failure-mode-allowed")!;
+
+    private readonly ExternalAuthorizationSettings settings = filter.Settings;
+
+    public override ValueTask<Failure?> OnRequestAsync(Exchange exchange)
+    {
+        var context = ImmutableDictionary<string, string>.Empty;
+        switch (exchange.OverrideFor(filter.Name))
+        {
+            case FilterOverride.Off or FilterOverride.ExternalAuthorization { Disabled: true }: return default;
+            case FilterOverride.ExternalAuthorization given: context = given.ContextExtensions; break;
+            case null when filter.Disabled: return default;
+        }
+        if (settings.EnabledBy is { } condition && !RouteMatch.Holds(condition, exchange))
+            return settings.DenyWhenDisabled ? new(Refusal(settings.StatusOnError, "ext_authz_denied")) : default;
+        return AskAsync(exchange, context);
+    }
+
+    public override void OnResponse(Exchange exchange)
+    {
+        if (exchange.GetFilterState(ResponseHeadersKey) is not { } lines) return;
+        foreach (var line in lines.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var colon = line.IndexOf(':', StringComparison.Ordinal);
+            if (HeaderName.TryParse(line[..colon]) is { } name) exchange.Response.Headers.Append(name, Encoding.Latin1.GetBytes(line[(colon + 1)..]));
+        }
+    }
+
+    private async ValueTask<Failure?> AskAsync(Exchange exchange, ImmutableDictionary<string, string> context)
+    {
+        ReadOnlyMemory<byte> body = default;
+        if (settings.Body is { } wanted && !exchange.Request.Body.IsEmpty)
+        {
+            (var ahead, var isAll) = await exchange.Upload.ReadAheadAsync((int)Math.Min(wanted.BytesMax, 16 * 1024 * 1024), Deadline.After(exchange.Clock, BodyWaitMax));
+            if (exchange.CutBy is not null) return null;
+            if (!isAll && !wanted.AllowPartial) return new(FailureKind.BodyTooLarge, Side.Local);
+            body = ahead.Length > wanted.BytesMax ? ahead[..(int)wanted.BytesMax].ToArray() : ahead.ToArray();
+        }
+        var verdict = settings.UseGrpc ? await AskByGrpcAsync(exchange, body, context) : await AskByHttpAsync(exchange, body);
+        if (exchange.CutBy is not null) return null;
+        if (verdict is null)
+        {
+            if (!settings.FailOpen) return Refusal(settings.StatusOnError, "ext_authz_error");
+            if (settings.FailOpenHeaderAdd) exchange.Request.Headers.Set(FailedOpen, "true"u8);
+            return null;
+        }
+        if (!verdict.IsAllowed) return Denial(verdict);
+
+        Apply(exchange, verdict);
+        return null;
+    }
+
+    private async ValueTask<AuthorizerVerdict?> AskByGrpcAsync(Exchange exchange, ReadOnlyMemory<byte> body, ImmutableDictionary<string, string> context)
+    {
+        var message = AuthorizerMessages.Request(exchange, settings, body, context);
+        var framed = new byte[message.Length + 5];
+        BinaryPrimitives.WriteUInt32BigEndian(framed.AsSpan(1), (uint)message.Length);
+        message.CopyTo(framed, 5);
+
+        var reply = await InternalCall.SendAsync(exchange.Worker, settings.Service.Cluster, WriteGrpcHead, framed, TimeoutOf(settings), AnswerBytesMax);
+        if (reply.Status != 200 || (Grpc.StatusIn(reply.Trailers) ?? Grpc.StatusIn(reply.Headers)) != 0) return null;
+
+        var answer = reply.Body.Span;
+        if (answer.Length < 5 || answer[0] != 0) return null;
+        var length = BinaryPrimitives.ReadUInt32BigEndian(answer[1..]);
+        return length <= answer.Length - 5 ? AuthorizerMessages.Response(answer.Slice(5, (int)length)) : null;
+    }
+
+    private void WriteGrpcHead(RequestHead head)
+    {
+        head.SetMethod(Method.Post);
+        head.SetPath("/envoy.service.auth.v3.Authorization/Check"u8);
+        head.SetAuthority(Encoding.Latin1.GetBytes(settings.Service.Authority.Length > 0 ? settings.Service.Authority : settings.Service.Cluster));
+        head.Version = Mesh.Http.HttpVersion.Http2;
+        head.AcceptsTrailers = true;
+        head.Headers.Append(KnownHeader.ContentType, "application/grpc"u8);
+        foreach (var edit in settings.Service.InitialMetadata)
+            if (HeaderName.TryParse(edit.Name) is { } name) head.Headers.Append(name, Encoding.Latin1.GetBytes(edit.Value.Text));
+    }
+
+    private async ValueTask<AuthorizerVerdict?> AskByHttpAsync(Exchange exchange, ReadOnlyMemory<byte> body)
+    {
+        var reply = await InternalCall.SendAsync(exchange.Worker, settings.Service.Cluster, head => WriteHttpHead(head, exchange), body, TimeoutOf(settings), AnswerBytesMax);
+        // An authorizer that fails has not decided.
+        if (!reply.IsAnswered || reply.Status >= 500) return null;
+        return reply.Status == 200 ? Permission(reply) : new(false) { Status = reply.Status, Body = reply.Body, Headers = ForCaller(reply, settings.AllowedClientHeaders) };
+    }
+
+    private void WriteHttpHead(RequestHead head, Exchange exchange)
+    {
+        var request = exchange.Request;
+        if (request.Method == Method.Other) head.SetMethod(request.MethodName);
+        else head.SetMethod(request.Method);
+        byte[] path = [.. Encoding.Latin1.GetBytes(settings.PathPrefix), .. request.Path];
+        head.SetPath(path);
+        head.SetAuthority(request.Authority.ToArray());
+        head.Scheme = request.Scheme;
+        foreach (var field in request.Headers)
+        {
+            var name = Encoding.Latin1.GetString(field.Name).ToLowerInvariant();
+            var isSeen = field.Known is KnownHeader.Authorization || settings.AllowedHeaders.Any(match => match.IsMatch(name));
+            if (isSeen && !settings.DisallowedHeaders.Any(match => match.IsMatch(name))) head.Headers.Append(field.Name, field.Value);
+        }
+        foreach (var edit in settings.HeadersToAdd)
+            if (HeaderName.TryParse(edit.Name) is { } name) head.Headers.Set(name, Encoding.Latin1.GetBytes(edit.Value.Text));
+    }
+
+    private AuthorizerVerdict Permission(InternalReply reply)
+    {
+        var headers = ImmutableArray.CreateBuilder<(string, string, bool)>();
+        var response = ImmutableArray.CreateBuilder<KeyValuePair<string, string>>();
+        foreach (var field in reply.Headers)
+        {
+            var (name, value) = (Encoding.Latin1.GetString(field.Name).ToLowerInvariant(), Encoding.Latin1.GetString(field.Value));
+            if (settings.AllowedUpstreamHeaders.Any(match => match.IsMatch(name))) headers.Add((name, value, false));
+            else if (settings.AllowedUpstreamHeadersToAppend.Any(match => match.IsMatch(name))) headers.Add((name, value, true));
+            if (settings.AllowedClientHeadersOnSuccess.Any(match => match.IsMatch(name))) response.Add(new(name, value));
+        }
+        return new(true) { Headers = headers.ToImmutable(), ResponseHeaders = response.ToImmutable() };
+    }
+
+    private static ImmutableArray<(string, string, bool)> ForCaller(InternalReply reply, ImmutableArray<StringMatch> allowed)
+    {
+        var headers = ImmutableArray.CreateBuilder<(string, string, bool)>();
+        foreach (var field in reply.Headers)
+        {
+            var name = Encoding.Latin1.GetString(field.Name).ToLowerInvariant();
+            var isAlways = field.Known is KnownHeader.WwwAuthenticate or KnownHeader.Location or KnownHeader.SetCookie or KnownHeader.ContentType;
+            if (field.Known is KnownHeader.ContentLength or KnownHeader.TransferEncoding or KnownHeader.Connection or KnownHeader.Date or KnownHeader.Server) continue;
+            if (allowed.IsEmpty || isAlways || allowed.Any(match => match.IsMatch(name))) headers.Add((name, Encoding.Latin1.GetString(field.Value), true));
+        }
+        return headers.ToImmutable();
+    }
+
+    private void Apply(Exchange exchange, AuthorizerVerdict verdict)
+    {
+        var request = exchange.Request;
+        foreach (var name in verdict.HeadersToRemove)
+            if (HeaderName.TryParse(name) is { } gone && gone.Known != KnownHeader.Host) request.Headers.Remove(gone);
+        foreach (var (name, value, append) in verdict.Headers)
+        {
+            if (HeaderName.TryParse(name) is not { } header) continue;
+            if (append) request.Headers.Append(header, Encoding.Latin1.GetBytes(value));
+            else request.Headers.Set(header, Encoding.Latin1.GetBytes(value));
+        }
+        if (settings.ClearRouteCache && (!verdict.Headers.IsEmpty || !verdict.HeadersToRemove.IsEmpty)) exchange.RouteIsStale = true;
+        if (verdict.ResponseHeaders.IsEmpty) return;
+        exchange.SetFilterState(ResponseHeadersKey, string.Join('\n', verdict.ResponseHeaders.Select(pair => $"{pair.Key}:{pair.Value.ReplaceLineEndings(" ")}")));
+    }
+
+    private static Failure Denial(AuthorizerVerdict verdict)
+    {
+        var type = verdict.Headers.FirstOrDefault(header => header.Name == "content-type").Value;
+        return new(FailureKind.ExternalDenied, Side.Local)
+        {
+            Answer = new(verdict.Status, "ext_authz_denied")
+            {
+                Body = verdict.Body,
+                ContentType = type ?? "text/plain",
+                Headers = [.. verdict.Headers.Where(header => header.Name is not ("content-type" or "content-length")).Select(header => KeyValuePair.Create(header.Name, header.Value))],
+                Flag = ResponseFlag.UAEX,
+            },
+        };
+    }
+
+    private static Failure Refusal(int status, string details) =>
+        new(FailureKind.ExternalFailed, Side.Local) { Answer = new(status, details) { Flag = ResponseFlag.UAEX } };
+
+    private static TimeSpan TimeoutOf(ExternalAuthorizationSettings settings) => settings.Service.Timeout > TimeSpan.Zero ? settings.Service.Timeout : TimeoutWhenUnset;
+}
+
+/// <summary>Stands for a filter that decides about access and cannot be built here: everything is refused rather than let through.</summary>
+internal sealed class RefuseAll(string details) : HttpFilter
+{
+    private readonly Failure refusal = new(FailureKind.ExternalFailed, Side.Local) { Answer = new(403, details) { Flag = ResponseFlag.NFCF } };
+
+    public override ValueTask<Failure?> OnRequestAsync(Exchange exchange) => new(refusal);
+}

@@ -1,0 +1,166 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Text;
+using Mesh.Http;
+using Mesh.Proxy.Config;
+using Mesh.Proxy.Http;
+
+namespace Mesh.Proxy.Security;
+
+/// <summary>What an authorizer said.</summary>
+internal sealed record AuthorizerVerdict(bool IsAllowed)
+{
+    /// <summary>Of a denial; the caller's status.</summary>
+    public int Status { get; init; } = 403;
+    public ReadOnlyMemory<byte> Body { get; init; }
+    /// <summary>For the denial's answer, or for the request that goes on.</summary>
+    public ImmutableArray<(string Name, string Value, bool Append)> Headers { get; init; } = [];
+    public ImmutableArray<string> HeadersToRemove { get; init; } = [];
+    /// <summary>Added to the upstream's answer when the request was let through.</summary>
+    public ImmutableArray<KeyValuePair<string, string>> ResponseHeaders { get; init; } = [];
+}
+
+/// <summary>The gRPC form of Envoy's external authorization (envoy.service.auth.v3), as bytes.</summary>
+internal static class AuthorizerMessages
+{
+    /// <summary>A CheckRequest about this request.</summary>
+    public static byte[] Request(Exchange exchange, ExternalAuthorizationSettings settings, ReadOnlyMemory<byte> body, ImmutableDictionary<string, string> context)
+    {
+        var (request, client) = (exchange.Request, exchange.Client);
+        var http = new FieldWriter()
+            .Text(1, exchange.StreamId.ToString(System.Globalization.CultureInfo.InvariantCulture))
+            .Text(2, Latin(request.MethodName));
+        foreach (var (name, value) in Fields(exchange, settings)) http.Entry(3, name, value);
+        http.Text(4, Latin(request.Path)).Text(5, Latin(request.Authority)).Text(6, request.Scheme == HttpScheme.Https ? "https" : "http")
+            .Varint(9, (ulong)body.Length).Text(10, Latin(Observe.FormatSource.NameOf(request.Version)))
+            .Bytes(settings.Body is { AsBytes: true } ? 12 : 11, body.Span);
+
+        var time = exchange.StartedUtc;
+        var attributes = new FieldWriter()
+            .Message(1, Peer(exchange.Source, client.Peer, settings.IncludePeerCertificate))
+            .Message(2, Peer(client.Destination, null, false).Text(4, client.LocalUri))
+            .Message(4, new FieldWriter()
+                .Message(1, new FieldWriter().Varint(1, (ulong)time.ToUnixTimeSeconds()).Varint(2, (ulong)(time.Ticks % TimeSpan.TicksPerSecond * 100)))
+                .Message(2, http));
+        foreach (var (key, value) in context) attributes.Entry(10, key, value);
+        return new FieldWriter().Message(1, attributes).ToArray();
+    }
+
+    /// <summary>Null when the bytes are no CheckResponse: that is an error, not a permission.</summary>
+    public static AuthorizerVerdict? Response(ReadOnlySpan<byte> bytes)
+    {
+        var (code, hasStatus) = (0UL, false);
+        AuthorizerVerdict? denied = null, allowed = null;
+        var reader = new FieldReader(bytes);
+        while (reader.Next())
+        {
+            switch (reader.Field)
+            {
+                case 1: (code, hasStatus) = (CodeOf(reader.Content), true); break;
+                case 2: denied = Denied(reader.Content); break;
+                case 3: allowed = Allowed(reader.Content); break;
+            }
+        }
+        if (reader.IsBroken) return null;
+        if (code != 0) return denied ?? new(false);
+        return hasStatus || allowed is not null || bytes.IsEmpty ? allowed ?? new(true) : null;
+    }
+
+    /// <summary>The request's fields that the authorizer may see; of one name with several values, one with commas.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> Fields(Exchange exchange, ExternalAuthorizationSettings settings)
+    {
+        var result = new SortedDictionary<string, string>(StringComparer.Ordinal)
+        {
+            [":method"] = Latin(exchange.Request.MethodName),
+            [":path"] = Latin(exchange.Request.Path),
+            [":authority"] = Latin(exchange.Request.Authority),
+            [":scheme"] = exchange.Request.Scheme == HttpScheme.Https ? "https" : "http",
+        };
+        foreach (var field in exchange.Request.Headers)
+        {
+            var name = Latin(field.Name).ToLowerInvariant();
+            if (!settings.AllowedHeaders.IsEmpty && !settings.AllowedHeaders.Any(match => match.IsMatch(name))) continue;
+            if (settings.DisallowedHeaders.Any(match => match.IsMatch(name))) continue;
+            result[name] = result.TryGetValue(name, out var before) ? $"{before},{Latin(field.Value)}" : Latin(field.Value);
+        }
+        return result;
+    }
+
+    private static FieldWriter Peer(IPEndPoint at, PeerIdentity? identity, bool withCertificate)
+    {
+        var address = new FieldWriter().Message(1, new FieldWriter().Text(2, at.Address.ToString()).Varint(3, (ulong)at.Port));
+        var peer = new FieldWriter().Message(1, address).Text(4, identity?.SpiffeId);
+        if (withCertificate && identity is not null)
+            peer.Text(5, Uri.EscapeDataString($"-----BEGIN CERTIFICATE-----\n{Convert.ToBase64String(identity.Der.Span, Base64FormattingOptions.InsertLineBreaks)}\n-----END CERTIFICATE-----\n"));
+        return peer;
+    }
+
+    private static ulong CodeOf(ReadOnlySpan<byte> bytes)
+    {
+        var reader = new FieldReader(bytes);
+        var code = 0UL;
+        while (reader.Next())
+            if (reader.Field == 1) code = reader.Value;
+        return reader.IsBroken ? 2 : code;
+    }
+
+    private static AuthorizerVerdict Denied(ReadOnlySpan<byte> bytes)
+    {
+        var (status, body, headers) = (403, Array.Empty<byte>(), ImmutableArray.CreateBuilder<(string, string, bool)>());
+        var reader = new FieldReader(bytes);
+        while (reader.Next())
+        {
+            switch (reader.Field)
+            {
+                case 1 when CodeOf(reader.Content) is >= 200 and <= 599 and var code: status = (int)code; break;
+                case 2: headers.Add(Header(reader.Content)); break;
+                case 3: body = reader.Content.ToArray(); break;
+            }
+        }
+        return new(false) { Status = status, Body = body, Headers = headers.ToImmutable() };
+    }
+
+    private static AuthorizerVerdict Allowed(ReadOnlySpan<byte> bytes)
+    {
+        var (headers, removed, response) = (ImmutableArray.CreateBuilder<(string, string, bool)>(), ImmutableArray.CreateBuilder<string>(), ImmutableArray.CreateBuilder<KeyValuePair<string, string>>());
+        var reader = new FieldReader(bytes);
+        while (reader.Next())
+        {
+            switch (reader.Field)
+            {
+                case 2: headers.Add(Header(reader.Content)); break;
+                case 5: removed.Add(reader.Text); break;
+                case 6: var (name, value, _) = Header(reader.Content); response.Add(new(name, value)); break;
+            }
+        }
+        return new(true) { Headers = headers.ToImmutable(), HeadersToRemove = removed.ToImmutable(), ResponseHeaders = response.ToImmutable() };
+    }
+
+    // HeaderValueOption: the header, "append" as a wrapped bool, and the newer action (0 appends, 2 and 3 overwrite).
+    private static (string Name, string Value, bool Append) Header(ReadOnlySpan<byte> bytes)
+    {
+        var (name, value, append) = ("", "", false);
+        var reader = new FieldReader(bytes);
+        while (reader.Next())
+        {
+            switch (reader.Field)
+            {
+                case 1:
+                    var inner = new FieldReader(reader.Content);
+                    while (inner.Next())
+                    {
+                        if (inner.Field == 1) name = inner.Text.ToLowerInvariant();
+                        else if (inner.Field is 2 or 3) value = inner.Text;
+                    }
+                    break;
+                case 2:
+                    var wrapped = new FieldReader(reader.Content);
+                    append = wrapped.Next() && wrapped.Value != 0;
+                    break;
+            }
+        }
+        return (name, value, append);
+    }
+
+    private static string Latin(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes);
+}
