@@ -91,6 +91,19 @@ internal sealed class Sidecar : IDisposable
         RunOnControl(() => Certificates.RunAsync(_stop.Token));
         RunOnControl(() => ads.RunAsync(_stop.Token));
         RunOnControl(() => Reporter().RunAsync(_stop.Token));
+        if (Bootstrap.DnsCapture && Bootstrap.DnsPort > 0) StartDns(Loops[0].Worker);
+    }
+
+    /// <summary>On loopback, where the redirection leads the pod's own queries.</summary>
+    private void StartDns(Worker worker)
+    {
+        var resolvers = File.Exists(ResolverFile) ? Dns.ResolverConfig.Parse(File.ReadAllText(ResolverFile)) : new([], []);
+        worker.Loop.Post(() =>
+        {
+            _dns = new(worker.Loop, resolvers, Bootstrap.Domain);
+            _dns.Use(worker.Snapshot);
+            _dns.Start(new(System.Net.IPAddress.Loopback, Bootstrap.DnsPort));
+        });
     }
 
     /// <summary>Inbound traffic is asked to go elsewhere: responses close their connections, readiness fails. Listening goes on, for those who have not heard.</summary>
@@ -143,6 +156,11 @@ internal sealed class Sidecar : IDisposable
         ControlNode.Create(Bootstrap), [.. Loops.Select(loop => (loop.Worker.Counters, loop.Worker.Samples))], Node.Labels,
         () => Certificates.Current is { } held ? (held.NotAfter, held.Serial) : null, _time, _log);
 
+    private const string ResolverFile = "/etc/resolv.conf";
+
+    // Of the first loop's thread.
+    private Dns.DnsProxy? _dns;
+
     private void Publish(Snapshot next)
     {
         _snapshot = next;
@@ -150,6 +168,7 @@ internal sealed class Sidecar : IDisposable
         {
             worker.Use(next);
             listeners.Use(next);
+            if (worker.Index == 0) _dns?.Use(next);
             Volatile.Write(ref _applied[worker.Index], next.Number);
         });
     }

@@ -59,10 +59,11 @@ internal sealed class HeaderPredicate
         var length = 0;
         foreach (var value in headers.Values(name!)) length += value.Length + 1;
         var rented = ArrayPool<byte>.Shared.Rent(length);
-        var at = 0;
+        var (at, isFirst) = (0, true);
         foreach (var value in headers.Values(name!))
         {
-            if (at > 0) rented[at++] = (byte)',';
+            if (!isFirst) rented[at++] = (byte)',';
+            isFirst = false;
             value.CopyTo(rented.AsSpan(at));
             at += value.Length;
         }

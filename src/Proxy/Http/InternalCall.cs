@@ -47,7 +47,6 @@ internal sealed class InternalCall : IDownstreamStream
 
     Headers IBodySource.Trailers { get; } = new();
     ProtocolError IBodySource.Problem => default;
-    bool IDownstreamStream.HasInput => !bodyWasRead;
     FailureKind IDownstreamStream.GoneAs => FailureKind.DownstreamClosed;
     int IBodySink.Backlog => 0;
 

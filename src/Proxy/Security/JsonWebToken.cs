@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Buffers.Text;
 using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
@@ -123,25 +121,48 @@ internal sealed class JsonWebToken
     public static bool TryDecode(ReadOnlySpan<byte> text, out byte[] bytes)
     {
         bytes = [];
-        Span<byte> clean = text.Length <= 1024 ? stackalloc byte[text.Length] : new byte[text.Length];
-        var length = 0;
+        var room = new byte[text.Length * 3 / 4 + 3];
+        var (length, bits, count, padding) = (0, 0, 0, 0);
         foreach (var b in text)
         {
             if (b is (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n') continue;
-            if (b is (byte)'+' or (byte)'/') return false;
-            clean[length++] = b;
+            if (b == '=')
+            {
+                if (++padding > 2) return false;
+                continue;
+            }
+            var digit = Digit(b);
+            if (digit < 0 || padding > 0) return false;
+            bits = bits << 6 | digit;
+            if (++count % 4 != 0) continue;
+            room[length++] = (byte)(bits >> 16);
+            room[length++] = (byte)(bits >> 8);
+            room[length++] = (byte)bits;
+            bits = 0;
         }
-        var padding = 0;
-        while (length > 0 && clean[length - 1] == '=' && padding < 2)
+        // Bits left over in the last character are not looked at; a single character has too few for a byte.
+        switch (count % 4)
         {
-            length--;
-            padding++;
+            case 1: return false;
+            case 2: room[length++] = (byte)(bits >> 4); break;
+            case 3:
+                room[length++] = (byte)(bits >> 10);
+                room[length++] = (byte)(bits >> 2);
+                break;
         }
-        var room = new byte[Base64Url.GetMaxDecodedLength(length)];
-        if (Base64Url.DecodeFromUtf8(clean[..length], room, out _, out var written) != OperationStatus.Done) return false;
-        bytes = written == room.Length ? room : room[..written];
+        bytes = room[..length];
         return true;
     }
+
+    private static int Digit(byte b) => b switch
+    {
+        >= (byte)'A' and <= (byte)'Z' => b - 'A',
+        >= (byte)'a' and <= (byte)'z' => b - 'a' + 26,
+        >= (byte)'0' and <= (byte)'9' => b - '0' + 52,
+        (byte)'-' => 62,
+        (byte)'_' => 63,
+        _ => -1,
+    };
 
     private static MetadataValue? TryJson(byte[] bytes)
     {

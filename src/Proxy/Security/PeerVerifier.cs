@@ -44,11 +44,21 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
 
     private string? Refusal(X509Certificate2 leaf, CertificateNames names, PeerCertificates peer, string spiffeId)
     {
+        if (NameRefusal(names) is { } name) return name;
         if (ChainRefusal(leaf, peer, spiffeId) is { } chain) return chain;
         if (!NamesAccept(own.Names, names) || !NamesAccept(delivered.Names, names)) return "verify SAN list";
         if (requiredName.Length > 0 && !names.HasHost(requiredName)) return $"the certificate is not for {requiredName}";
 
         return PinsAccept(own, leaf) && PinsAccept(delivered, leaf) ? null : "verify certificate hash";
+    }
+
+    // A workload has one identity, spelled one way (SPIFFE X509-SVID §5.2). A certificate with two, or with one that hides a byte, is nobody's.
+    private string? NameRefusal(CertificateNames names)
+    {
+        if (names.HasOddBytes) return "a name in the certificate holds a control character";
+        if (!names.Uris.Any(uri => uri.StartsWith("spiffe:", StringComparison.OrdinalIgnoreCase))) return null;
+        if (names.Uris.Length > 1) return "the certificate has more than one URI name";
+        return Security.SpiffeId.TryParse(names.Uris[0], out _) ? null : "the certificate's SPIFFE id is malformed";
     }
 
     private string? ChainRefusal(X509Certificate2 leaf, PeerCertificates peer, string spiffeId)
@@ -59,6 +69,8 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
 
         // An identity of the mesh is never an authority; servers outside may be their own root.
         if (spiffeId.Length > 0 && leaf.Extensions.OfType<X509BasicConstraintsExtension>().Any(e => e.CertificateAuthority)) return "the certificate is a certificate authority's";
+        if (spiffeId.Length > 0 && leaf.Extensions.OfType<X509KeyUsageExtension>().Any(e => (e.KeyUsages & (X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign)) != 0)) return "the certificate may sign others";
+        if (IsRevoked(leaf)) return "certificate revoked";
 
         using var chain = new X509Chain();
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
@@ -83,6 +95,9 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
             _ => status.Status.ToString(),
         };
     }
+
+    private bool IsRevoked(X509Certificate2 leaf) =>
+        own.CrlsPem.Concat(delivered.CrlsPem).Any(pem => RevocationLists.Of(pem).Contains(leaf, own.Roots ?? delivered.Roots, time.GetUtcNow()));
 
     private TrustedRoots? Roots(string spiffeId)
     {
@@ -141,6 +156,9 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
 internal sealed record CertificateNames(ImmutableArray<string> Uris, ImmutableArray<string> DnsNames, ImmutableArray<string> Emails, ImmutableArray<IPAddress> Addresses)
 {
     private const string SubjectAlternativeName = "2.5.29.17";
+
+    /// <summary>Some name holds a NUL or another control character, which one reader might take for the name's end.</summary>
+    public bool HasOddBytes => Uris.Concat(DnsNames).Concat(Emails).Any(name => name.AsSpan().IndexOfAnyInRange('\0', '\x1F') >= 0 || name.Contains('\x7F', StringComparison.Ordinal));
 
     public static CertificateNames Read(X509Certificate2 certificate)
     {

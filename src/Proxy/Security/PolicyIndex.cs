@@ -14,11 +14,14 @@ internal sealed class PolicyIndex
 {
     private const int KeyBytesMax = 512;
 
+    private readonly ulong[] everyone;
     private readonly Dimension methods, paths, segments, hosts, ports, principals, namespaces;
 
     public PolicyIndex(ImmutableArray<AuthorizationPolicy> policies)
     {
         Words = Math.Max(1, (policies.Length + 63) / 64);
+        everyone = new ulong[Words];
+        for (var i = 0; i < policies.Length; i++) everyone[i / 64] |= 1UL << i;
         methods = new(policies, Words, rule => ExactHeader(rule, ":method", ignoreCase: false));
         paths = new(policies, Words, rule => rule is { Kind: AuthorizationRuleKind.Path, Text: { Kind: StringMatchKind.Exact, IgnoreCase: false } text } ? text.Text : null);
         segments = new(policies, Words, FirstSegment);
@@ -34,7 +37,7 @@ internal sealed class PolicyIndex
     /// <summary>Sets the bits of policies that could match.</summary>
     public void Candidates(in AuthorizationInput input, Span<ulong> bits)
     {
-        bits.Fill(ulong.MaxValue);
+        everyone.CopyTo(bits);
         var client = input.Client;
         Span<char> text = stackalloc char[KeyBytesMax];
         if (ports.IsUsed && client.Destination.Port.TryFormat(text, out var digits)) ports.Narrow(text[..digits], bits);
