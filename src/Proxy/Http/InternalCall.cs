@@ -59,6 +59,7 @@ internal sealed class InternalCall : IDownstreamStream
 
     ValueTask<IoStatus> IBodySource.WaitAsync(Deadline deadline) => new(IoStatus.End);
     void IDownstreamStream.WriteHead(ResponseHead response) { }
+    void IDownstreamStream.WriteInterim(ResponseHead response) { }
     void IDownstreamStream.BeginTunnel() { }
     void IDownstreamStream.WatchCaller(bool watch) { }
     void IDownstreamStream.Abort(ProtocolError reason) { }
