@@ -14,7 +14,7 @@ internal static class KubeParts
     {
         services.AddSingleton(api).AddSingleton(kube);
         services.AddSingleton<NodeVersions>().AddSingleton<InjectorConfig>().AddSingleton<KubeSource>();
-        services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>();
+        services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>().AddSingleton<GatewayStatuses>();
         services.AddSingleton<ITokenVerifier, TokenReviews>();
         services.AddSingleton<WebhookMetrics>();
     }
@@ -32,6 +32,7 @@ internal static class KubeParts
             kube.Replica, kube.LeaseDuration, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<KubeSource>>());
         return Task.WhenAll(running, lease.RunAsync(term => Task.WhenAll(
             services.GetRequiredService<RootCertificates>().RunAsync(term),
-            services.GetRequiredService<WebhookCertificates>().RunAsync(term)), stop));
+            services.GetRequiredService<WebhookCertificates>().RunAsync(term),
+            services.GetRequiredService<GatewayStatuses>().RunAsync(term)), stop));
     }
 }

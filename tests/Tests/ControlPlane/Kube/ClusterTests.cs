@@ -86,6 +86,34 @@ public sealed class ClusterTests
         Assert.NotNull(rig.Cluster.Get(KubeKinds.Secret, "istio-system", "istio-ca-secret"));
     }
 
+    [Fact]
+    public async Task Authors_of_gateways_and_routes_are_told_what_became_of_them_beside_what_others_said()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        foreach (var (plural, kind) in (ReadOnlySpan<(string, string)>)[("gatewayclasses", "GatewayClass"), ("gateways", "Gateway"), ("httproutes", "HTTPRoute")])
+            rig.Cluster.Put($"{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: {plural}.gateway.networking.k8s.io}}, spec: {{group: gateway.networking.k8s.io, scope: Namespaced, names: {{plural: {plural}, kind: {kind}}}, versions: [{{name: v1}}]}}}}");
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: istio}, spec: {controllerName: istio.io/gateway-controller}}");
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: edge, namespace: default, generation: 3}, spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}}");
+        rig.Cluster.Put("""
+            {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: web, namespace: default, generation: 1}, spec: {parentRefs: [{name: edge}], rules: [{backendRefs: [{name: nowhere, port: 80}]}]},
+             status: {parents: [{controllerName: example.com/other, parentRef: {name: theirs}, conditions: []}]}}
+            """);
+
+        await rig.Until(() => Condition(Status(rig, "gateways", "edge"), "Accepted") == "True", "an accepted gateway");
+        await rig.Until(() => Status(rig, "httproutes", "web").At("parents").Objects().Count() == 2, "both parents of the route");
+        var listener = Status(rig, "gateways", "edge").At("listeners").Objects().Single();
+        var parents = Status(rig, "httproutes", "web").At("parents").Objects().ToList();
+
+        Assert.Equal(("http", 1), (listener["name"].Text(), listener["attachedRoutes"].Integer()));
+        Assert.Equal(["example.com/other", "istio.io/gateway-controller"], parents.Select(p => p["controllerName"].Text()));
+        Assert.Equal(("True", "False"), (Condition(parents[1], "Accepted"), Condition(parents[1], "ResolvedRefs")));
+        await rig.Until(() => Condition(rig.Cluster.Get(Api("gatewayclasses"), "", "istio").At("status"), "Accepted") == "True", "an accepted class");
+    }
+
+    private static KubeKind Api(string plural) => new("gateway.networking.k8s.io", "v1", plural, "", plural != "gatewayclasses");
+    private static JsonNode? Status(ClusterRig rig, string plural, string name) => rig.Cluster.Get(Api(plural), "default", name).At("status");
+    private static string? Condition(JsonNode? status, string type) => status.At("conditions").Objects().FirstOrDefault(c => c["type"].Text() == type)?["status"].Text();
+
     private static async Task<JsonObject> Pod(ClusterRig rig, string space, string name)
     {
         var pod = (JsonObject)JsonNode.Parse($$$"""{"apiVersion":"v1","kind":"Pod","metadata":{"name":"{{{name}}}","labels":{"app":"web"}},"spec":{"containers":[{"name":"app","image":"web"}]}}""")!;
