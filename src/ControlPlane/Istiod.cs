@@ -63,7 +63,7 @@ internal static class Istiod
         var services = builder.Services;
         services.AddSingleton(options).AddSingleton(time).AddSingleton(authority).AddSingleton(tokens);
         services.AddSingleton(Metrics.NewCustomRegistry());
-        services.AddSingleton<WorldFeed>().AddSingleton<RefusedResources>().AddSingleton<Translator>().AddSingleton<ServedResources>();
+        services.AddSingleton<WorldFeed>().AddSingleton<TokenKeys>().AddSingleton(_ => new HttpClient()).AddSingleton<RefusedResources>().AddSingleton<Translator>().AddSingleton<ServedResources>();
         services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<MemoryTrim>();
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();
         services.AddSingleton<TrustDomain>().AddSingleton<Authenticator>().AddSingleton<MeshFile>();
@@ -106,6 +106,7 @@ internal static class Istiod
         tasks.Add(services.GetRequiredService<PluggedInFolder>().WatchAsync(stop));
         tasks.Add(services.GetRequiredService<MemoryTrim>().RunAsync(stop));
         tasks.Add(feed.RunAsync(stop));
+        tasks.Add(services.GetRequiredService<TokenKeys>().RunAsync(stop));
         await feed.FlushAsync(stop);
         var addresses = Addresses(app, options);
         if (options.AddressFile is { } file) await File.WriteAllLinesAsync(file, addresses, stop);

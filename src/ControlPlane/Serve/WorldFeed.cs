@@ -28,7 +28,10 @@ internal sealed class WorldFeed(Options options, TimeProvider time, ILogger<Worl
     private DateTimeOffset changedAt;
     private long serial;
 
-    private sealed record Batch(IReadOnlyList<ResourceEvent> Events, MeshConfig? Mesh, TaskCompletionSource? Published);
+    private sealed record Batch(IReadOnlyList<ResourceEvent> Events, MeshConfig? Mesh, TaskCompletionSource? Published)
+    {
+        public (string Uri, string? Keys)? Keys { get; init; }
+    }
 
     /// <summary>Null until the first World is made.</summary>
     public PublishedWorld? Current { get; private set; }
@@ -39,6 +42,9 @@ internal sealed class WorldFeed(Options options, TimeProvider time, ILogger<Worl
     public void Submit(IReadOnlyList<ResourceEvent> events) => Write(new(events, null, null));
 
     public void SubmitMesh(MeshConfig mesh) => Write(new([], mesh, null));
+
+    /// <summary>The keys of a token issuer were fetched; null: nobody asks for them any more.</summary>
+    public void SubmitKeys(string uri, string? keys) => Write(new([], null, null) { Keys = (uri, keys) });
 
     /// <summary>Completes when everything submitted before the call is in <see cref="Current"/>; does not wait for a quiet moment.</summary>
     public async Task FlushAsync(CancellationToken cancellation)
@@ -74,6 +80,11 @@ internal sealed class WorldFeed(Options options, TimeProvider time, ILogger<Worl
             fileMesh = mesh;
             ChooseMesh();
             debounce.Changed(now, urgent: Current is null);
+        }
+        if (batch.Keys is var (uri, keys))
+        {
+            builder.SetKeys(uri, keys);
+            debounce.Changed(now, urgent: false);
         }
         foreach (var change in batch.Events)
         {

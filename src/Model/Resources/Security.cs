@@ -52,6 +52,9 @@ public sealed record JwtRule(string Issuer)
     public TimeSpan? Timeout { get; init; }
     public ImmutableArray<string> SpaceDelimitedClaims { get; init; } = [];
 
+    /// <summary>Where the keys are fetched: the URI that is written, else what the issuer says of itself (OpenID discovery). Null when they are written in the rule.</summary>
+    public string? KeysFrom => Jwks.Length > 0 ? null : JwksUri.Length > 0 ? JwksUri : $"{Issuer.TrimEnd('/')}/.well-known/openid-configuration";
+
     public static JwtRule Read(Fields f) => new(f.Text("issuer"))
     {
         Audiences = f.Texts("audiences"),

@@ -46,11 +46,7 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
         if (resources.Remove(key, out var before)) Changed(before, null);
     }
 
-    /// <summary>The URIs whose key sets RequestAuthentications ask for; whoever has a network fetches them and calls <see cref="SetKeys"/>.</summary>
-    public IEnumerable<string> WantedKeys() => Sorted<RequestAuthentication>().SelectMany(policy => policy.Rules)
-        .Where(rule => rule.Jwks.Length == 0 && rule.JwksUri.Length > 0).Select(rule => rule.JwksUri).Distinct();
-
-    /// <summary>Gives the key set behind a URI; null when it cannot be had any more: tokens are then refused.</summary>
+    /// <summary>Gives the key set behind a <see cref="JwtRule.KeysFrom"/>; null when it cannot be had any more: tokens are then refused.</summary>
     public void SetKeys(string uri, string? keys)
     {
         if (fetchedKeys.GetValueOrDefault(uri) == keys) return;

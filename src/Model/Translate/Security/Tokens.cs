@@ -46,7 +46,7 @@ internal static class Tokens
         var made = new JwtProvider
         {
             Issuer = rule.Issuer,
-            LocalJwks = new() { InlineString = rule.Jwks.Length > 0 ? rule.Jwks : fetchedKeys.GetValueOrDefault(rule.JwksUri, NoKeys) },
+            LocalJwks = new() { InlineString = rule.KeysFrom is { } uri ? fetchedKeys.GetValueOrDefault(uri, NoKeys) : rule.Jwks },
             Forward = rule.ForwardsToken,
             ForwardPayloadHeader = rule.PayloadHeader,
             PayloadInMetadata = PayloadKey,
