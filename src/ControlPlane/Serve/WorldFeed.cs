@@ -99,7 +99,7 @@ internal sealed class WorldFeed(Options options, TimeProvider time, ILogger<Worl
     private void Publish()
     {
         debounce.Done();
-        var world = builder.Build();
+        if (BuildOrKeep() is not { } world) return;
         if (ReferenceEquals(world, Current?.World)) return;
 
         var now = time.GetUtcNow();
@@ -107,6 +107,21 @@ internal sealed class WorldFeed(Options options, TimeProvider time, ILogger<Worl
         Current = new(world, serial, $"{now:yyyy-MM-dd'T'HH:mm:ss'Z'}/{serial}", now) { ChangedAt = changedAt };
         log.LogDebug("world {Version}: {Count} resources", Current.Version, world.Resources.Length);
         Published?.Invoke(Current);
+    }
+
+    /// <returns>Null when the builder failed: what is served goes on being served, and the next change tries again.</returns>
+    private World? BuildOrKeep()
+    {
+        try
+        {
+            return builder.Build();
+        }
+        catch (Exception e)
+        {
+            // A fault of ours, not of the input's; it must not end the serving of what is right.
+            log.LogCritical(e, "no new configuration could be made; the former one stays");
+            return null;
+        }
     }
 
     private void Answer()
