@@ -20,29 +20,7 @@ internal sealed class GatewayStatuses(KubeApi api, WorldFeed feed, TimeProvider 
     private readonly Dictionary<ResourceKey, (string Version, JsonObject Status)> standing = [];
     private long? lookedAt;
 
-    public async Task RunAsync(CancellationToken cancel)
-    {
-        var news = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        void Tell(PublishedWorld world) => Volatile.Read(ref news).TrySetResult();
-        feed.Published += Tell;
-        try
-        {
-            while (!cancel.IsCancellationRequested)
-            {
-                Volatile.Write(ref news, new(TaskCreationOptions.RunContinuationsAsynchronously)); // before the look: what comes after it wakes again
-                if (feed.Current is { } now) await WriteAsync(now.World.GatewayApi, cancel);
-                await Task.WhenAny(news.Task, Task.Delay(LookAgain, time, cancel));
-            }
-        }
-        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
-        {
-            log.LogDebug("statuses of the Gateway API are no longer written");
-        }
-        finally
-        {
-            feed.Published -= Tell;
-        }
-    }
+    public Task RunAsync(CancellationToken cancel) => AfterEachWorld.RunAsync(feed, time, LookAgain, (world, stop) => WriteAsync(world.GatewayApi, stop), cancel);
 
     internal async Task WriteAsync(ApiTranslation translation, CancellationToken cancel)
     {

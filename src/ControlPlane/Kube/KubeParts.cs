@@ -14,7 +14,7 @@ internal static class KubeParts
     {
         services.AddSingleton(api).AddSingleton(kube);
         services.AddSingleton<NodeVersions>().AddSingleton<InjectorConfig>().AddSingleton<KubeSource>();
-        services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>().AddSingleton<GatewayStatuses>();
+        services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>().AddSingleton<GatewayStatuses>().AddSingleton<GatewayDeployments>();
         services.AddSingleton<ITokenVerifier, TokenReviews>();
         services.AddSingleton<WebhookMetrics>();
     }
@@ -33,6 +33,7 @@ internal static class KubeParts
         return Task.WhenAll(running, lease.RunAsync(term => Task.WhenAll(
             services.GetRequiredService<RootCertificates>().RunAsync(term),
             services.GetRequiredService<WebhookCertificates>().RunAsync(term),
-            services.GetRequiredService<GatewayStatuses>().RunAsync(term)), stop));
+            services.GetRequiredService<GatewayStatuses>().RunAsync(term),
+            services.GetRequiredService<GatewayDeployments>().RunAsync(term)), stop));
     }
 }

@@ -90,9 +90,7 @@ public sealed class ClusterTests
     public async Task Authors_of_gateways_and_routes_are_told_what_became_of_them_beside_what_others_said()
     {
         await using var rig = await ClusterRig.StartAsync();
-        foreach (var (plural, kind) in (ReadOnlySpan<(string, string)>)[("gatewayclasses", "GatewayClass"), ("gateways", "Gateway"), ("httproutes", "HTTPRoute")])
-            rig.Cluster.Put($"{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: {plural}.gateway.networking.k8s.io}}, spec: {{group: gateway.networking.k8s.io, scope: Namespaced, names: {{plural: {plural}, kind: {kind}}}, versions: [{{name: v1}}]}}}}");
-        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: istio}, spec: {controllerName: istio.io/gateway-controller}}");
+        GatewayApi(rig);
         rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: edge, namespace: default, generation: 3}, spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}}");
         rig.Cluster.Put("""
             {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: web, namespace: default, generation: 1}, spec: {parentRefs: [{name: edge}], rules: [{backendRefs: [{name: nowhere, port: 80}]}]},
@@ -108,6 +106,39 @@ public sealed class ClusterTests
         Assert.Equal(["example.com/other", "istio.io/gateway-controller"], parents.Select(p => p["controllerName"].Text()));
         Assert.Equal(("True", "False"), (Condition(parents[1], "Accepted"), Condition(parents[1], "ResolvedRefs")));
         await rig.Until(() => Condition(rig.Cluster.Get(Api("gatewayclasses"), "", "istio").At("status"), "Accepted") == "True", "an accepted class");
+    }
+
+    [Fact]
+    public async Task A_gateway_without_a_place_of_its_own_gets_one_that_goes_with_it()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        GatewayApi(rig);
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: edge, namespace: default}, spec: {gatewayClassName: istio, infrastructure: {labels: {team: web}}, listeners: [{name: http, port: 80, protocol: HTTP}, {name: a, port: 443, protocol: HTTPS, hostname: a.example}, {name: b, port: 443, protocol: HTTPS, hostname: b.example}]}}");
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: manual, namespace: default}, spec: {gatewayClassName: istio, addresses: [{type: Hostname, value: istio-ingressgateway.istio-system.svc.cluster.local}], listeners: [{name: http, port: 80, protocol: HTTP}]}}");
+
+        await rig.Until(() => rig.Cluster.Get(KubeKinds.Service, "default", "edge-istio") is not null, "a Service");
+        var service = rig.Cluster.Get(KubeKinds.Service, "default", "edge-istio")!;
+        var deployment = rig.Cluster.Get(KubeKinds.Deployment, "default", "edge-istio")!;
+        var template = deployment.At("spec", "template");
+
+        Assert.Equal(["status-port 15021", "http 80", "a 443"], service.At("spec", "ports").Objects().Select(p => $"{p["name"].Text()} {p["port"].Integer()}"));
+        Assert.Equal(("edge", "web"), (template.At("metadata", "labels", "gateway.networking.k8s.io/gateway-name").Text(), template.At("metadata", "labels", "team").Text()));
+        Assert.Equal("Gateway", deployment.At("metadata", "ownerReferences").Objects().Single()["kind"].Text());
+        Assert.Null(rig.Cluster.Get(KubeKinds.Deployment, "default", "manual-istio"));
+
+        // A pod of it, as its ReplicaSet makes it, becomes a gateway's proxy.
+        var pod = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Pod", ["metadata"] = template.At("metadata")!.DeepClone(), ["spec"] = template.At("spec")!.DeepClone() };
+        pod["metadata"]!["name"] = "edge-istio-1";
+        await rig.Until(() => Bundles(rig).All(b => b.Length > 0), "a certificate in every webhook");
+        var made = await rig.Cluster.Api.CreateAsync(KubeKinds.Pod, "default", pod, default);
+        Assert.Equal(["proxy", "router"], made.Body.At("spec", "containers").Objects().Single()["args"].Texts().Take(2));
+    }
+
+    private static void GatewayApi(ClusterRig rig)
+    {
+        foreach (var (plural, kind) in (ReadOnlySpan<(string, string)>)[("gatewayclasses", "GatewayClass"), ("gateways", "Gateway"), ("httproutes", "HTTPRoute")])
+            rig.Cluster.Put($"{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: {plural}.gateway.networking.k8s.io}}, spec: {{group: gateway.networking.k8s.io, scope: Namespaced, names: {{plural: {plural}, kind: {kind}}}, versions: [{{name: v1}}]}}}}");
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: istio}, spec: {controllerName: istio.io/gateway-controller}}");
     }
 
     private static KubeKind Api(string plural) => new("gateway.networking.k8s.io", "v1", plural, "", plural != "gatewayclasses");
