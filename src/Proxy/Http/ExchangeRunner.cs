@@ -31,7 +31,6 @@ internal sealed class ExchangeRunner(FilterList filters)
         if (exchange.Cluster is not { } cluster) return await ReplyAsync(exchange, new(FailureKind.ClusterNotFound, Side.Local), forward.ClusterNotFoundStatus);
 
         Router.EditRequest(exchange, forward);
-        if (Router.MirrorsOf(exchange, forward) is { IsEmpty: false } mirrors) await Mirroring.SendAsync(exchange, mirrors);
         var retry = RetryPolicy.Of(exchange);
         exchange.Timeout = Timeouts.Of(exchange, forward);
         Timeouts.TellUpstream(exchange, forward, exchange.Timeout, retry?.PerTryTimeout);
