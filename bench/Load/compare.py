@@ -126,10 +126,10 @@ class Bench:
             f.truncate(64 << 20)
         h2 = free_port()
         conf = self.write('origin.conf', f'''
-worker_processes 1; daemon off; pid {self.path('origin.pid')}; error_log stderr error;
+user root; worker_processes 1; daemon off; pid {self.path('origin.pid')}; error_log stderr error;
 events {{ worker_connections 4096; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {self.path('t1')}; proxy_temp_path {self.path('t2')}; fastcgi_temp_path {self.path('t3')};
-  uwsgi_temp_path {self.path('t4')}; scgi_temp_path {self.path('t5')}; http2_max_requests 100000000;
+  uwsgi_temp_path {self.path('t4')}; scgi_temp_path {self.path('t5')};
   server {{ listen 127.0.0.1:{port} backlog=4096; root {self.path('www')}; }}
   server {{ listen 127.0.0.1:{h2} http2 backlog=4096; root {self.path('www')}; }} }}''')
         self.processes.start('origin', ['nginx', '-p', self.work, '-c', conf], LOAD_CPU)
@@ -148,14 +148,14 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {sel
   server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-Proto http; }} }} }}'''
         if scenario == 'tcp':
             return None
-        conf = self.write('nginx.conf', f"worker_processes 1; daemon off; pid {self.path('nginx.pid')}; error_log stderr error;\nevents {{ worker_connections 4096; }}\n{body}")
+        conf = self.write('nginx.conf', f"user root; worker_processes 1; daemon off; pid {self.path('nginx.pid')}; error_log stderr error;\nevents {{ worker_connections 4096; }}\n{body}")
         p = self.processes.start('nginx', ['nginx', '-p', self.work, '-c', conf], PROXY_CPU)
         wait_port(port)
         return [p], port
 
     def haproxy(self, scenario):
         port = free_port()
-        base = f'global\n  nbthread 1\n  maxconn 20000\ndefaults\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n'
+        base = f'global\n  nbthread 1\n  maxconn 4000\ndefaults\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n'
         if scenario == 'tcp':
             text = base + f'  mode tcp\nfrontend f\n  bind 127.0.0.1:{port}\n  option splice-auto\n  default_backend b\nbackend b\n  server s 127.0.0.1:{self.origin}\n'
             confs = [text]

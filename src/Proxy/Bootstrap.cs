@@ -126,7 +126,7 @@ internal sealed record Bootstrap
             DnsCapture = env.Text("ISTIO_META_DNS_CAPTURE") == "true",
             DnsPort = env.Port("DNS_PROXY_PORT") ?? 15053,
             DrainDuration = Duration(config, "drainDuration") ?? TimeSpan.FromSeconds(45),
-            TerminationDrain = Duration(config, "terminationDrainDuration") ?? TimeSpan.FromSeconds(5),
+            TerminationDrain = env.Duration("TERMINATION_DRAIN_DURATION") ?? Duration(config, "terminationDrainDuration") ?? TimeSpan.FromSeconds(5),
             MinimumDrain = env.Duration("MINIMUM_DRAIN_DURATION") ?? TimeSpan.FromSeconds(5),
             ExitOnZeroActiveConnections = env.Text("EXIT_ON_ZERO_ACTIVE_CONNECTIONS") == "true",
             Http2BetweenSidecars = env.Text("HTTP2_BETWEEN_SIDECARS") != "false",

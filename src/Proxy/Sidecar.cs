@@ -31,6 +31,7 @@ internal sealed class Sidecar : IDisposable
         Certificates = new(bootstrap, Keeper, time, new Random(seed), log);
         _applied = new long[bootstrap.LoopCount];
         Loops = [.. Enumerable.Range(0, bootstrap.LoopCount).Select(index => CreateLoop(index, transport(), tls, seed + index))];
+        foreach (var (worker, _) in Loops) worker.Siblings = [.. Loops.Select(loop => loop.Worker).Where(other => other != worker)];
     }
 
     public Bootstrap Bootstrap { get; }

@@ -16,6 +16,7 @@ internal sealed class Exchange
 {
     private readonly Worker worker;
     private readonly LoopTimer _routeTimer, _tryTimer, _idleTimer, _durationTimer;
+    private readonly LoopSignal _cut;
     private TimeSpan _idleLimit;
     private long _movedAt;
     private readonly Dictionary<(string Filter, string Key), MetadataValue> _metadata = [];
@@ -26,6 +27,7 @@ internal sealed class Exchange
     {
         this.worker = worker;
         Upload = new(this);
+        _cut = new(worker.Loop);
         _routeTimer = new(worker.Loop, () => Cut(FailureKind.Timeout));
         _tryTimer = new(worker.Loop, () => Cut(FailureKind.PerTryTimeout));
         _idleTimer = new(worker.Loop, OnIdle);
@@ -216,6 +218,13 @@ internal sealed class Exchange
 
         CutBy = why;
         Upstream?.Abort();
+        _cut.Wake();
+    }
+
+    /// <summary>Waits that long, or until the exchange is cut.</summary>
+    public async ValueTask PauseAsync(TimeSpan time)
+    {
+        if (CutBy is null) await _cut.WaitAsync(Deadline.After(Clock, time));
     }
 
     public bool CallerIsGone => CutBy is FailureKind.DownstreamClosed or FailureKind.DownstreamReset;

@@ -46,7 +46,7 @@ internal sealed class ExchangeRunner(FilterList filters)
 
             exchange.EndAttempt();
             Router.EditForRetry(exchange);
-            await exchange.Loop.Delay(RetryPolicy.Backoff(retry!, exchange.Attempt, exchange.Random));
+            await exchange.PauseAsync(RetryPolicy.Backoff(retry!, exchange.Attempt, exchange.Random));
             if (exchange.CutBy is { } by) return await ReplyAsync(exchange, new(by, Side.Upstream));
         }
     }
@@ -123,6 +123,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         cluster.Report(exchange, exchange.Response.Status);
         exchange.Details = "via_upstream";
         if (exchange.IsGrpc && Grpc.StatusIn(exchange.Response.Headers) is { } grpc) exchange.GrpcStatus = grpc;
+        exchange.Status = exchange.Response.Status;
         ResponseExit.FromUpstream(exchange);
         Router.EditResponse(exchange, forward);
         filters.OnResponse(exchange);

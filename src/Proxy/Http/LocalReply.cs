@@ -38,6 +38,8 @@ internal static class LocalReply
         if (failure.Kind == FailureKind.Overflow) head.Headers.Append(KnownHeader.XEnvoyOverloaded, "true"u8);
         AddHeaders(head, answer);
         head.Body = body.IsEmpty ? BodyFraming.None : BodyFraming.OfLength(body.Length);
+        // Said as a field too, because an answer to HEAD tells the length of a body that is not sent.
+        if (!body.IsEmpty) head.Headers.Set(KnownHeader.ContentLength, body.Length);
         return exchange.Request.Method == Method.Head ? default : body;
     }
 

@@ -143,9 +143,7 @@ internal sealed class ClusterState
     /// <summary>A TCP connection to the endpoint could, or could not, be made.</summary>
     public void ReportConnect(EndpointState endpoint, bool isConnected)
     {
-        if (_outliers is null) return;
-        var ejected = isConnected ? _outliers.Report(endpoint, 200, _all) : _outliers.ReportLocalOrigin(endpoint, _all);
-        if (ejected) HealthChanged();
+        Judge(endpoint, isConnected ? 200 : null);
     }
 
     /// <summary>Counts a request in, if the limits allow one more; <see cref="EndExchange"/> counts it out, once, however many attempts it made.</summary>
@@ -190,7 +188,7 @@ internal sealed class ClusterState
         if (exchange.Endpoint is { } endpoint && failure.Side == Side.Upstream) endpoint.RequestsFailed++;
         if (failure.Kind is FailureKind.Timeout or FailureKind.PerTryTimeout) TimeoutsTotal++;
         if (_outliers is null || exchange.Endpoint is not { } blamed || failure.Side != Side.Upstream || failure.Kind is FailureKind.Overflow or FailureKind.NoHealthyUpstream) return;
-        if (_outliers.ReportLocalOrigin(blamed, _all)) HealthChanged();
+        Judge(blamed, null);
     }
 
     /// <summary>An attempt was answered.</summary>
@@ -205,7 +203,32 @@ internal sealed class ClusterState
         }
         if (_outliers is null || exchange.Endpoint is not { } endpoint) return;
         var seen = exchange.IsGrpc && Http.Grpc.StatusIn(exchange.Response.Headers) is { } grpc ? Http.Grpc.HttpStatusOf(grpc) : status;
-        if (_outliers.Report(endpoint, seen, _all)) HealthChanged();
+        Judge(endpoint, seen);
+    }
+
+    /// <summary>Counts what an endpoint did, here and on the other loops: a row of failures is a row whichever loop saw them.</summary>
+    /// <param name="status">Null: it could not be reached, or broke off.</param>
+    private void Judge(EndpointState endpoint, int? status)
+    {
+        if (_outliers is null) return;
+        if (Worker.Siblings.Length > 0 && (status is not { } answered || _outliers.MattersToOthers(endpoint, answered))) Tell(Config.Name, endpoint.Endpoint.Address, status);
+
+        Count(endpoint, status);
+    }
+
+    private void Count(EndpointState endpoint, int? status)
+    {
+        if (status is { } answered ? _outliers!.Report(endpoint, answered, _all) : _outliers!.ReportLocalOrigin(endpoint, _all)) HealthChanged();
+    }
+
+    private void Tell(string cluster, SocketTarget address, int? status)
+    {
+        foreach (var other in Worker.Siblings) other.Loop.Post(() => other.Cluster(cluster)?.Hear(address, status));
+    }
+
+    private void Hear(SocketTarget address, int? status)
+    {
+        if (_outliers is not null && Array.Find(_all, state => state.Endpoint.Address.Equals(address)) is { } endpoint) Count(endpoint, status);
     }
 
     public void EndExchange(Exchange exchange)

@@ -34,6 +34,14 @@ internal sealed class OutlierDetector(OutlierSettings settings, Random random, T
         return Fail(endpoint, record, isGateway: status is 502 or 503 or 504, all);
     }
 
+    /// <summary>Whether other loops must hear of it: an error, or the answer that ends a row of them.</summary>
+    public bool MattersToOthers(EndpointState endpoint, int status)
+    {
+        if (settings.HttpErrorCodes.IsEmpty ? status >= 500 : settings.HttpErrorCodes.Any(range => range.Contains(status))) return true;
+
+        return records.TryGetValue(endpoint, out var record) && (record.Consecutive5xx | record.ConsecutiveGateway | record.LocalOriginFailures) != 0;
+    }
+
     /// <summary>No answer came: the endpoint could not be reached, broke off, or was too slow.</summary>
     public bool ReportLocalOrigin(EndpointState endpoint, IReadOnlyList<EndpointState> all)
     {

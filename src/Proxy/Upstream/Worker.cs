@@ -44,6 +44,9 @@ internal sealed class Worker
     public IReadOnlyList<ClusterState> PublishedClusters => _published;
     private volatile ClusterState[] _published = [];
 
+    /// <summary>The other loops of the process, for the little they must tell each other.</summary>
+    public Worker[] Siblings { get; set; } = [];
+
     /// <summary>Copies of requests that are being sent.</summary>
     public int MirrorsUnderWay { get; set; }
 

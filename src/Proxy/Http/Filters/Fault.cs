@@ -34,7 +34,7 @@ internal sealed class Fault(FaultFilter settings) : HttpFilter
     {
         exchange.Raise(ResponseFlag.DI);
         active++;
-        await exchange.Loop.Delay(delay);
+        await exchange.PauseAsync(delay);
         active--;
         return exchange.CutBy is null ? AbortOf(exchange, fault) : null;
     }

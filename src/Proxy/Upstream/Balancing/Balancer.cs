@@ -16,6 +16,7 @@ internal readonly record struct PickRequest
 internal sealed class Balancer(LoadBalancing settings, Random random, TimeProvider time)
 {
     private Priority[] priorities = [];
+    private Dictionary<(int, Locality), uint>? localityWeights;
 
     public void Rebuild(IReadOnlyList<EndpointState> all, ClusterEndpoints? endpoints)
     {
@@ -24,8 +25,11 @@ internal sealed class Balancer(LoadBalancing settings, Random random, TimeProvid
         foreach (var place in endpoints?.Localities ?? [])
             if (place.Weight is { } weight) weights[(place.Priority, place.Locality)] = weight;
 
+        // A key must find its endpoint wherever it lives: one ring for all localities, whose weights become shares of it.
+        var isHashed = settings.Policy is BalancingPolicy.RingHash or BalancingPolicy.Maglev;
+        localityWeights = isHashed && settings.Locality == LocalityMode.Weighted ? weights : null;
         priorities = [.. all.GroupBy(state => state.Priority).OrderBy(group => group.Key).Select(group => new Priority(
-            group.Key, [.. group], overprovisioning, settings.Locality == LocalityMode.Weighted ? weights : null, settings.PanicPercent))];
+            group.Key, [.. group], overprovisioning, settings.Locality == LocalityMode.Weighted && !isHashed ? weights : null, settings.PanicPercent))];
         var loads = Loads.Of(priorities, settings.PanicPercent);
         for (var i = 0; i < priorities.Length; i++)
         {
@@ -111,9 +115,17 @@ internal sealed class Balancer(LoadBalancing settings, Random random, TimeProvid
         return state.Endpoint.Weight * Math.Max(slow.MinWeightPercent / 100, Math.Pow(Math.Max(age, 0), 1 / slow.Aggression));
     }
 
-    private static double[] Shares(EndpointState[] endpoints)
+    private double[] Shares(EndpointState[] endpoints)
     {
-        var sum = endpoints.Sum(state => (double)state.Endpoint.Weight);
-        return [.. endpoints.Select(state => state.Endpoint.Weight / sum)];
+        var here = endpoints.GroupBy(state => state.Locality).ToDictionary(group => group.Key, group => group.Sum(state => (double)state.Endpoint.Weight));
+        var shares = endpoints.Select(ShareOf).ToArray();
+        var sum = shares.Sum();
+        return sum > 0 ? [.. shares.Select(share => share / sum)] : [.. endpoints.Select(_ => 1.0 / endpoints.Length)];
+
+        double ShareOf(EndpointState state)
+        {
+            var own = (double)state.Endpoint.Weight;
+            return localityWeights is null ? own : localityWeights.GetValueOrDefault((state.Priority, state.Locality)) * own / here[state.Locality];
+        }
     }
 }
