@@ -41,7 +41,7 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         if (RefusalOf(worker, client, chain) is { } refusal)
         {
             client.TerminationDetails = refusal;
-            downstream.Abort();
+            await RefuseAsync();
             return null;
         }
         if (chain.Tcp is not { } settings) return null;
@@ -56,6 +56,15 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
 
         await RelayAsync(cluster, upstream, settings);
         return null;
+    }
+
+    /// <summary>Decided before a byte was passed on, told after the client's first ones: closed in order, as Envoy closes it, so that the client's own proxy sees an end and no fault.</summary>
+    private async ValueTask RefuseAsync()
+    {
+        await downstream.FillAsync(Deadline.After(worker.Loop.Clock, TimeSpan.FromSeconds(1)));
+        _record.BytesReceived = client.BytesReceived = downstream.Input.Length;
+        downstream.Input.Consume(downstream.Input.Length);
+        await downstream.CloseGentlyAsync(Deadline.After(worker.Loop.Clock, TimeSpan.FromSeconds(1)));
     }
 
     private async ValueTask RelayAsync(ClusterState cluster, UpstreamConnection upstream, TcpProxySettings settings)
