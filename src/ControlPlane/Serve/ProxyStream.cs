@@ -25,7 +25,6 @@ internal sealed class ProxyStream(
     private readonly Dictionary<string, SotwWatch> whole = [];
     private readonly HashSet<string> asked = [];
     private TaskCompletionSource? drained;
-    private bool newsPending;
     private int unanswered;
 
     public string Id { get; private set; } = peer;
@@ -72,11 +71,7 @@ internal sealed class ProxyStream(
     }
 
     /// <summary>There is a newer World. Any thread.</summary>
-    public void News()
-    {
-        lock (guard) newsPending = true;
-        Wake();
-    }
+    public void News() => Wake();
 
     public async Task DrainedAsync(CancellationToken cancellation)
     {
@@ -112,8 +107,8 @@ internal sealed class ProxyStream(
     {
         lock (guard)
         {
-            var all = newsPending || SerialSent == 0;
-            newsPending = false;
+            // By number and not by a flag: a World may be published between the wake and this line, and must not be taken for the one before.
+            var all = SerialSent < now.Serial;
             var types = all ? delta.Keys.Concat(whole.Keys).ToHashSet() : [.. asked];
             asked.Clear();
             Interlocked.Exchange(ref unanswered, 0);
@@ -149,7 +144,7 @@ internal sealed class ProxyStream(
     public bool IsSettled(long serial)
     {
         lock (guard)
-            return SerialSent >= serial && !newsPending && asked.Count == 0 && delta.Values.All(w => w.IsSettled)
+            return SerialSent >= serial && asked.Count == 0 && delta.Values.All(w => w.IsSettled)
                 && whole.Values.All(w => w.IsSettled);
     }
 

@@ -25,12 +25,14 @@ internal sealed class PushQueue(WorldFeed feed, ServedResources served, ServeMet
 
     public async Task RunAsync(ProxyStream stream, CancellationToken cancellation)
     {
-        if (feed.Current is not { } now) return; // news comes with the first World
-
         IReadOnlyList<Xds.DiscoveryReply> replies;
+        PublishedWorld? now;
         await turns.WaitAsync(cancellation);
         try
         {
+            now = feed.Current; // what is newest when the turn comes, not when it was asked for
+            if (now is null) return;
+
             var began = time.GetTimestamp();
             replies = stream.Replies(now, served);
             if (replies.Count > 0) metrics.PushTime.Observe(time.GetElapsedTime(began).TotalSeconds);
