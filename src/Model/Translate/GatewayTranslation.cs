@@ -12,17 +12,21 @@ internal static class GatewayTranslation
     {
         var shared = OutboundClusters.List(view, parts);
         var clusters = shared.Items.ToBuilder();
+        var servers = GatewayServers.Of(view);
+        var twins = SniClusters.AreWanted(servers);
+        if (twins) clusters.AddRange(SniClusters.Clusters(shared.Items, parts));
         clusters.Add(parts.Share(Names.BlackHole, FixedClusters.BlackHole(view.Mesh)));
         var endpoints = OutboundClusters.EndpointList(view, parts);
 
         ImmutableArray<TargetRef> attached = view.Shape.Labels[GatewayNameLabel] is { } name ? [new("gateway.networking.k8s.io", "Gateway", name)] : [];
         var observed = Observing.For(view, TrafficSide.Client);
-        var servers = GatewayServers.Of(view);
         var (listeners, tables, secrets) = GatewayListeners.Build(view, servers, observed, ServerPolicies.For(view, attached));
         return new()
         {
             Clusters = ResourceSet.Of(clusters.ToImmutable(), before?.Clusters),
-            Endpoints = parts.Set(endpoints, before?.Endpoints),
+            Endpoints = twins
+                ? ResourceSet.Of([.. endpoints.Items, .. SniClusters.Endpoints(endpoints.Items, parts)], before?.Endpoints)
+                : parts.Set(endpoints, before?.Endpoints),
             Listeners = ResourceSet.Of([.. listeners.Select(listener => parts.Share(listener.Name, Patching.Apply(TcpMetrics.Add(listener, observed), view.Patches, "GATEWAY")))], before?.Listeners),
             Routes = ResourceSet.Of([.. tables.Select(table => parts.Share(table.Key, Patching.Apply(GatewayRoutes.Build(view, table.Key, table.Value), view.Patches, "GATEWAY")))], before?.Routes),
             KeptAlive = [shared, endpoints],

@@ -27,10 +27,10 @@ internal sealed class View(World.World world, ProxyShape shape, Scope scope)
     public RouteContext Routes(int port, params string[] gateways) => new(
         Mesh, Find, RuleFor, [.. gateways], port, Shape.Labels, Shape.Namespace, Shape.Kind.IsGateway);
 
-    /// <summary>Idle time of TCP connections to a service, where a rule sets one.</summary>
-    public TimeSpan? TcpIdle(MeshService service, int port, string subset)
+    /// <summary>The policy that holds for a service's port or subset.</summary>
+    public TrafficPolicy PolicyOf(MeshService service, int port, string subset)
     {
         var rule = RuleFor(service);
-        return EffectivePolicy.For(rule, rule?.Subsets.FirstOrDefault(one => one.Name == subset), port, Mesh).ConnectionPool?.TcpIdleTimeout;
+        return EffectivePolicy.For(rule, rule?.Subsets.FirstOrDefault(one => one.Name == subset), port, Mesh);
     }
 }

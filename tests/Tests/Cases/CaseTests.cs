@@ -20,6 +20,7 @@ public sealed class CaseTests
         ["gateway routes"] = world => ConfigurationDump.Routes(world.ForGateway()),
         ["inbound filters"] = world => ConfigurationDump.HttpFilters(Only(world.ForServer(), inbound: true)),
         ["patches refused"] = world => string.Join('\n', world.Build().Resources.OfType<EnvoyFilter>().SelectMany(PatchReader.Check).Select(issue => $"{issue.Path}: {issue.Message}")),
+        ["gateway clusters"] = world => Without(ConfigurationDump.Clusters(world.ForGateway()), "BlackHoleCluster"),
         ["refused"] = world => string.Join('\n', world.Refused),
         ["status"] = world => StatusText.Of(world.Build().GatewayApi),
     };

@@ -88,9 +88,14 @@ internal static class OutboundClusters
         var inline = service.Resolution is Resolution.Dns or Resolution.DnsRoundRobin;
         return new(
             view.Mesh, service, port, rule, subset, endpoints.Accounts, view.World.Policies.ModeForNamespace(service.Namespace),
-            service.Resolution == Resolution.OriginalDestination && AllHaveSidecars(endpoints.For(port.Number)),
+            AsCalled(view, service, port, rule, subset) && AllHaveSidecars(endpoints.For(port.Number)),
             inline ? endpoints.For(port.Number) : [], inline ? view.Shape.Locality : Locality.None, view.Shape.Kind);
     }
+
+    /// <summary>True where the caller's own choice of address is kept: no endpoint can be marked as able to do mutual TLS, so all must be.</summary>
+    private static bool AsCalled(View view, MeshService service, ServicePort port, MergedRule? rule, Subset? subset) =>
+        service.Resolution == Resolution.OriginalDestination
+        || rule is not null && EffectivePolicy.For(rule, subset, port.Number, view.Mesh).LoadBalancer?.Simple == LoadBalancerKind.Passthrough;
 
     private static AssignmentInputs Assignment(View view, MeshService service, ServicePort port, MergedRule? rule, Subset? subset)
     {

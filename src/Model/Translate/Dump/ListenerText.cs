@@ -46,7 +46,7 @@ internal static class ListenerText
             else if (filter.Name == TcpProxies.Name)
             {
                 var proxy = filter.TypedConfig.Unpack<TcpProxy>();
-                yield return $"  {DumpText.Join(match, "→", terminates, proxy.WeightedClusters is { } many ? string.Join(", ", many.Clusters.Select(one => $"{one.Weight} {one.Name}")) : proxy.Cluster)}";
+                yield return $"  {DumpText.Join(match, "→", terminates, proxy.TunnelingConfig is { } tunnel ? $"tunnel to {tunnel.Hostname}" : null, proxy.WeightedClusters is { } many ? string.Join(", ", many.Clusters.Select(one => $"{one.Weight} {one.Name}")) : proxy.Cluster)}";
             }
             else if (filter.Name == "envoy.filters.network.rbac")
                 foreach (var line in Rbac(filter.TypedConfig.Unpack<Envoy.Extensions.Filters.Network.Rbac.V3.RBAC>().Rules)) yield return $"    tcp {line}";

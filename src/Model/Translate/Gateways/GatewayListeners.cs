@@ -122,8 +122,11 @@ internal static class GatewayListeners
             foreach (var port in service.Ports)
             {
                 if (port.Protocol == AppProtocol.Udp) continue;
-                var name = Names.Sni(port.Number, "", service.Host);
-                yield return new FilterChain { FilterChainMatch = new() { ServerNames = { name } }, Filters = { TcpProxies.To(name, observed.Logs) } };
+                foreach (var subset in (view.RuleFor(service)?.Subsets.Select(subset => subset.Name) ?? []).Prepend(""))
+                {
+                    var name = Names.Sni(port.Number, subset, service.Host);
+                    yield return new FilterChain { FilterChainMatch = new() { ServerNames = { name } }, Filters = { TcpProxies.To(name, observed.Logs) } };
+                }
             }
         }
     }

@@ -79,12 +79,15 @@ internal static class L4Chains
     {
         var shares = rule.Route.Select(share => (Cluster: context.ClusterOf(share.Destination), share.Weight)).ToList();
         var first = rule.Route[0].Destination;
-        var idle = view.Find(first.Host) is { } service ? view.TcpIdle(service, context.PortOf(first), first.Subset) : null;
-        return TcpProxies.Among(string.Join('_', shares.Select(share => share.Cluster).Distinct()), shares, observed.Logs, idle);
+        var policy = view.Find(first.Host) is { } service ? view.PolicyOf(service, context.PortOf(first), first.Subset) : null;
+        return TcpProxies.Among(string.Join('_', shares.Select(share => share.Cluster).Distinct()), shares, observed.Logs, policy?.ConnectionPool?.TcpIdleTimeout, policy?.Tunnel);
     }
 
-    public static Filter To(View view, MeshService service, ServicePort port, Observation observed) =>
-        TcpProxies.To(Names.Outbound(port.Number, "", service.Host), observed.Logs, view.TcpIdle(service, port.Number, ""));
+    public static Filter To(View view, MeshService service, ServicePort port, Observation observed)
+    {
+        var policy = view.PolicyOf(service, port.Number, "");
+        return TcpProxies.To(Names.Outbound(port.Number, "", service.Host), observed.Logs, policy.ConnectionPool?.TcpIdleTimeout, policy.Tunnel);
+    }
 
     private static void Narrow(FilterChain chain, ImmutableArray<string> cidrs)
     {

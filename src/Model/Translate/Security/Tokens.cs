@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Envoy.Extensions.Filters.Http.JwtAuthn.V3;
 using Envoy.Extensions.Filters.Network.HttpConnectionManager.V3;
 using Google.Protobuf.WellKnownTypes;
@@ -39,6 +40,35 @@ internal static class Tokens
         return HttpManagers.Filter("envoy.filters.http.jwt_authn", filter);
     }
 
+    /// <summary>A set without one good key would make a proxy refuse the whole listener; it is replaced by one that fits no token.</summary>
+    private static string Usable(string keys)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(keys);
+            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("keys", out var list)
+                && list.ValueKind == JsonValueKind.Array && list.EnumerateArray().Any(IsKey) ? keys : NoKeys;
+        }
+        catch (JsonException)
+        {
+            return NoKeys;
+        }
+    }
+
+    private static bool IsKey(JsonElement key)
+    {
+        bool Has(string name) => key.TryGetProperty(name, out var part) && part.ValueKind == JsonValueKind.String && part.GetString() is { Length: > 0 };
+        if (key.ValueKind != JsonValueKind.Object || !key.TryGetProperty("kty", out var type)) return false;
+        return type.GetString() switch
+        {
+            "RSA" => Has("n") && Has("e"),
+            "EC" => Has("x") && Has("y"),
+            "oct" => Has("k"),
+            "OKP" => Has("x"),
+            _ => false,
+        };
+    }
+
     private static JwtRequirement Missing => new() { AllowMissing = new Empty() };
 
     private static JwtProvider Provider(JwtRule rule, IReadOnlyDictionary<string, string> fetchedKeys)
@@ -46,7 +76,7 @@ internal static class Tokens
         var made = new JwtProvider
         {
             Issuer = rule.Issuer,
-            LocalJwks = new() { InlineString = rule.KeysFrom is { } uri ? fetchedKeys.GetValueOrDefault(uri, NoKeys) : rule.Jwks },
+            LocalJwks = new() { InlineString = Usable(rule.KeysFrom is { } uri ? fetchedKeys.GetValueOrDefault(uri, NoKeys) : rule.Jwks) },
             Forward = rule.ForwardsToken,
             ForwardPayloadHeader = rule.PayloadHeader,
             PayloadInMetadata = PayloadKey,
