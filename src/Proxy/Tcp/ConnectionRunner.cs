@@ -58,10 +58,13 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         return null;
     }
 
+    /// <summary>A refused client that says nothing is not kept longer than this.</summary>
+    private static readonly TimeSpan RefusedSilenceMax = TimeSpan.FromSeconds(10);
+
     /// <summary>Decided before a byte was passed on, told after the client's first ones: closed in order, as Envoy closes it, so that the client's own proxy sees an end and no fault.</summary>
     private async ValueTask RefuseAsync()
     {
-        await downstream.FillAsync(Deadline.After(worker.Loop.Clock, TimeSpan.FromSeconds(1)));
+        await downstream.FillAsync(Deadline.After(worker.Loop.Clock, RefusedSilenceMax));
         _record.BytesReceived = client.BytesReceived = downstream.Input.Length;
         downstream.Input.Consume(downstream.Input.Length);
         await downstream.CloseGentlyAsync(Deadline.After(worker.Loop.Clock, TimeSpan.FromSeconds(1)));

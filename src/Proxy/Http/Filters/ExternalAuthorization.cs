@@ -75,8 +75,10 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
         BinaryPrimitives.WriteUInt32BigEndian(framed.AsSpan(1), (uint)message.Length);
         message.CopyTo(framed, 5);
 
-        var reply = await InternalCall.SendAsync(exchange.Worker, settings.Service.Cluster, WriteGrpcHead, framed, TimeoutOf(settings), AnswerBytesMax);
-        if (reply.Status != 200 || (Grpc.StatusIn(reply.Trailers) ?? Grpc.StatusIn(reply.Headers)) != 0) return null;
+        var head = new RequestHead();
+        WriteGrpcHead(head);
+        var reply = await SideCall.AskAsync(exchange.Worker, settings.Service.Cluster, head, framed, TimeoutOf(settings), AnswerBytesMax);
+        if (reply.Status != 200 || (Grpc.StatusIn(reply.Trailers) ?? Grpc.StatusIn(reply.Head.Headers)) != 0) return null;
 
         var answer = reply.Body.Span;
         if (answer.Length < 5 || answer[0] != 0) return null;
@@ -98,9 +100,11 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
 
     private async ValueTask<AuthorizerVerdict?> AskByHttpAsync(Exchange exchange, ReadOnlyMemory<byte> body)
     {
-        var reply = await InternalCall.SendAsync(exchange.Worker, settings.Service.Cluster, head => WriteHttpHead(head, exchange), body, TimeoutOf(settings), AnswerBytesMax);
+        var head = new RequestHead();
+        WriteHttpHead(head, exchange);
+        var reply = await SideCall.AskAsync(exchange.Worker, settings.Service.Cluster, head, body, TimeoutOf(settings), AnswerBytesMax);
         // An authorizer that fails has not decided.
-        if (!reply.IsAnswered || reply.Status >= 500) return null;
+        if (reply.Status is 0 or >= 500) return null;
         return reply.Status == 200 ? Permission(reply) : new(false) { Status = reply.Status, Body = reply.Body, Headers = ForCaller(reply, settings.AllowedClientHeaders) };
     }
 
@@ -123,11 +127,11 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
             if (HeaderName.TryParse(edit.Name) is { } name) head.Headers.Set(name, Encoding.Latin1.GetBytes(edit.Value.Text));
     }
 
-    private AuthorizerVerdict Permission(InternalReply reply)
+    private AuthorizerVerdict Permission(SideAnswer reply)
     {
         var headers = ImmutableArray.CreateBuilder<(string, string, bool)>();
         var response = ImmutableArray.CreateBuilder<KeyValuePair<string, string>>();
-        foreach (var field in reply.Headers)
+        foreach (var field in reply.Head.Headers)
         {
             var (name, value) = (Encoding.Latin1.GetString(field.Name).ToLowerInvariant(), Encoding.Latin1.GetString(field.Value));
             if (settings.AllowedUpstreamHeaders.Any(match => match.IsMatch(name))) headers.Add((name, value, false));
@@ -137,10 +141,10 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
         return new(true) { Headers = headers.ToImmutable(), ResponseHeaders = response.ToImmutable() };
     }
 
-    private static ImmutableArray<(string, string, bool)> ForCaller(InternalReply reply, ImmutableArray<StringMatch> allowed)
+    private static ImmutableArray<(string, string, bool)> ForCaller(SideAnswer reply, ImmutableArray<StringMatch> allowed)
     {
         var headers = ImmutableArray.CreateBuilder<(string, string, bool)>();
-        foreach (var field in reply.Headers)
+        foreach (var field in reply.Head.Headers)
         {
             var name = Encoding.Latin1.GetString(field.Name).ToLowerInvariant();
             var isAlways = field.Known is KnownHeader.WwwAuthenticate or KnownHeader.Location or KnownHeader.SetCookie or KnownHeader.ContentType;
