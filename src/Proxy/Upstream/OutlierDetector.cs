@@ -98,7 +98,8 @@ internal sealed class OutlierDetector(OutlierSettings settings, Random random, T
         var active = 0;
         foreach (var state in all)
             if (state.IsEjected) active++;
-        var isAllowed = all.Count > 0 && 100.0 * active / all.Count < settings.EjectionPercentMax || active == 0 && settings.AlwaysEjectOneHost;
+        // The one about to go counts too: a limit of ten percent sets nobody aside where there are few (as observed in Envoy 1.40).
+        var isAllowed = all.Count > 0 && 100.0 * (active + 1) / all.Count <= settings.EjectionPercentMax || active == 0 && settings.AlwaysEjectOneHost;
         if (!isAllowed) return false;
 
         record.Times++;
