@@ -15,13 +15,15 @@ internal static class HttpFromXds
         if (proto.RouteSpecifierCase == Proto.RouteSpecifierOneofCase.ScopedRoutes) throw new ConfigRefusedException("scoped_routes", "are not supported; use rds");
 
         var common = proto.CommonHttpProtocolOptions;
+        var filters = Each("http_filters", proto.HttpFilters, HttpFiltersFromXds.Read);
         return new()
         {
             StatPrefix = proto.StatPrefix,
             Codec = (CodecKind)proto.CodecType,
             Routes = proto.RouteSpecifierCase == Proto.RouteSpecifierOneofCase.RouteConfig ? In("route_config", proto.RouteConfig, RouteFromXds.Read) : null,
             RoutesName = proto.RouteSpecifierCase == Proto.RouteSpecifierOneofCase.Rds ? proto.Rds.RouteConfigName : null,
-            Filters = Each("http_filters", proto.HttpFilters, HttpFiltersFromXds.Read),
+            Filters = filters,
+            SuppressEnvoyHeaders = filters.OfType<RouterFilter>().Any(router => router.SuppressEnvoyHeaders),
             AccessLogs = AccessLogFromXds.Each("access_log", proto.AccessLog),
             Tracing = In("tracing", proto.Tracing, TracingFromXds.Read),
 
