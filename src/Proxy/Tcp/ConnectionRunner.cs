@@ -40,6 +40,7 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
     {
         if (RefusalOf(worker, client, chain) is { } refusal)
         {
+            if (chain.Tcp is { Clusters: [var only] }) _record.UpstreamCluster = _record.UpstreamClusterAlias = only.Name;
             client.TerminationDetails = refusal;
             await RefuseAsync();
             return null;
