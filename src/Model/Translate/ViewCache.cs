@@ -7,6 +7,9 @@ namespace Mesh.Model.Translate;
 /// <summary>The configurations of one World by shape, built on demand, and those of the World before, from which unchanged sets are taken over.</summary>
 internal sealed class ViewCache
 {
+    // A connected proxy is asked for at nearly every World; what nobody asked for in so many of them is of proxies that left, and would pin old bytes.
+    private const int GenerationsMax = 16;
+
     private readonly Lock gate = new();
     private readonly Parts parts = new();
     private Generation current = new(null, []);
@@ -17,7 +20,7 @@ internal sealed class ViewCache
         if (!proxy.IsGateway && world.Registry.SidecarFor(proxy.Namespace, proxy.Labels)?.Ingress.Any(InboundTargets.NamesOwnAddress) == true)
             shape = shape with { Ip = proxy.Ip };
         var generation = GenerationOf(world);
-        return generation.Built.GetOrAdd(shape, key => new(() => Build(world, key, generation.Before.GetValueOrDefault(key)))).Value;
+        return generation.Built.GetOrAdd(shape, key => new(() => Build(world, key, generation.Before.GetValueOrDefault(key)?.Configuration))).Value;
     }
 
     private ProxyConfiguration Build(World.World world, ProxyShape shape, ProxyConfiguration? before)
@@ -34,24 +37,21 @@ internal sealed class ViewCache
             if (ReferenceEquals(current.World, world)) return current;
             // A straggler that still asks for an older World is answered, but not remembered.
             if (current.World is { } newest && newest.Version > world.Version) return new(world, []);
-            var before = new Dictionary<ProxyShape, ProxyConfiguration>(current.Before);
+            var before = new Dictionary<ProxyShape, Former>(current.Before.Count);
+            foreach (var (shape, former) in current.Before)
+                if (former.Age < GenerationsMax) before[shape] = former with { Age = former.Age + 1 };
             foreach (var (shape, built) in current.Built)
-                if (built.IsValueCreated) before[shape] = built.Value;
-            return current = new(world, Recent(before));
+                if (built.IsValueCreated) before[shape] = new(built.Value, 0);
+            return current = new(world, before);
         }
     }
 
-    /// <summary>Shapes that nobody asked for in a while are forgotten once there are many.</summary>
-    private Dictionary<ProxyShape, ProxyConfiguration> Recent(Dictionary<ProxyShape, ProxyConfiguration> before)
-    {
-        const int shapesMax = 20_000;
-        return before.Count <= shapesMax ? before : current.Built.Where(pair => pair.Value.IsValueCreated).ToDictionary(pair => pair.Key, pair => pair.Value.Value);
-    }
+    private sealed record Former(ProxyConfiguration Configuration, int Age);
 
-    private sealed class Generation(World.World? world, Dictionary<ProxyShape, ProxyConfiguration> before)
+    private sealed class Generation(World.World? world, Dictionary<ProxyShape, Former> before)
     {
         public World.World? World { get; } = world;
-        public Dictionary<ProxyShape, ProxyConfiguration> Before { get; } = before;
+        public Dictionary<ProxyShape, Former> Before { get; } = before;
         public ConcurrentDictionary<ProxyShape, Lazy<ProxyConfiguration>> Built { get; } = new();
     }
 }
