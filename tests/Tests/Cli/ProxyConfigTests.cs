@@ -1,0 +1,162 @@
+using System.Text.Json.Nodes;
+using Mesh.Cli.Commands;
+
+namespace Mesh.Tests.Cli;
+
+/// <summary>meshctl proxy-config prints istioctl's tables to the byte: scripts cut their columns.</summary>
+public sealed class ProxyConfigTests : IDisposable
+{
+    private const string Prefix = "type.googleapis.com/envoy.admin.v3.";
+    private readonly string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "dump.json");
+
+    public ProxyConfigTests() => File.WriteAllText(file, new JsonObject
+    {
+        ["configs"] = new JsonArray(Clusters(), Listeners(), Routes(), Secrets()),
+    }.ToJsonString());
+
+    public void Dispose() => Directory.Delete(Path.GetDirectoryName(file)!, recursive: true);
+
+    [Fact]
+    public async Task Clusters_are_told_by_the_parts_of_their_names_sorted_by_host_and_subset() => Assert.Equal(
+        """
+        SERVICE FQDN                    PORT     SUBSET     DIRECTION     TYPE             DESTINATION RULE
+        PassthroughCluster              -        -          -             ORIGINAL_DST     
+        cart.shop.svc.cluster.local     80       -          outbound      EDS              
+        cart.shop.svc.cluster.local     80       v1         outbound      EDS              cart.shop
+
+        """, await Print("cluster"));
+
+    [Theory]
+    [InlineData("--subset", "v1", 1)]
+    [InlineData("--port", "80", 2)]
+    [InlineData("--fqdn", "nosuch", 0)]
+    [InlineData("--direction", "inbound", 0)]
+    public async Task Filters_leave_rows_out_and_keep_the_head(string flag, string value, int rows) =>
+        Assert.Equal(rows + 1, (await Print("clusters", flag, value)).TrimEnd('\n').Split('\n').Length);
+
+    [Fact]
+    public async Task A_listener_has_a_row_for_each_chain_and_known_protocol_lists_have_short_names() => Assert.Equal(
+        """
+        ADDRESSES  PORT MATCH                                  DESTINATION
+        10.0.0.9   443  SNI: a.example,b.example               Cluster: outbound|443||a.example
+        0.0.0.0,:: 8080 Trans: raw_buffer; App: HTTP           Route: 8080
+        0.0.0.0,:: 8080 Trans: tls; App: TCP TLS; Addr: *:8080 PassthroughCluster
+        0.0.0.0,:: 8080 ALL                                    Non-HTTP/Non-TCP
+
+        """, await Print("listener"));
+
+    [Fact]
+    public async Task Without_verbose_a_listener_is_one_row_with_its_type() => Assert.Equal(
+        "ADDRESSES  PORT TYPE\n10.0.0.9   443  TCP\n0.0.0.0,:: 8080 HTTP+TCP\n", await Print("listener", "--verbose=false"));
+
+    [Fact]
+    public async Task Routes_shorten_their_domains_name_their_resource_and_leave_passthrough_out() => Assert.Equal(
+        """
+        NAME     VHOST NAME     DOMAINS                         MATCH               VIRTUAL SERVICE
+        80       cart:80        cart, cart.shop + 1 more...     /beta*              cart.shop
+        80       cart:80        cart, cart.shop + 1 more...     regex ^/r/[0-9]     
+        80       empty:80       empty                           /*                  404
+
+        """, await Print("route"));
+
+    [Fact]
+    public async Task A_secret_that_has_not_come_yet_is_warming_and_not_valid() => Assert.Equal(
+        """
+        RESOURCE NAME             TYPE     STATUS      VALID CERT     SERIAL NUMBER     NOT AFTER     NOT BEFORE
+        kubernetes://web-cert              WARMING     false                                          
+
+        """, await Print("secret"));
+
+    [Fact]
+    public async Task Json_has_protobufs_own_names_and_leaves_user_data_as_it_is()
+    {
+        var cluster = JsonNode.Parse(await Print("cluster", "--subset", "v1", "-o", "json"))![0]!;
+        Assert.Equal("10s", cluster["connectTimeout"]!.ToString());
+        Assert.Equal("kept", cluster["metadata"]!["filterMetadata"]!["istio"]!["some_key"]!.ToString());
+        Assert.Null(cluster["@type"]);
+    }
+
+    [Theory]
+    [InlineData(1, "Error: listener requires pod name or --file parameter", "listener")]
+    [InlineData(1, "Error: output format \"wide\" not supported", "listener", "-f", "{0}", "-o", "wide")]
+    [InlineData(1, "Error: open {0}x: no such file or directory", "listener", "-f", "{0}x")]
+    [InlineData(1, "Error: log requires pod name or --selector", "log")]
+    [InlineData(64, "Error: unknown flag: --nosuch", "listener", "--nosuch")]
+    public async Task Mistakes_are_answered_in_istioctls_words(int exit, string words, params string[] arguments)
+    {
+        var (code, _, error) = await Run([.. arguments.Select(a => a.Replace("{0}", file))]);
+        Assert.Equal(exit, code);
+        Assert.Contains(words.Replace("{0}", file), error);
+    }
+
+    private static JsonObject Clusters() => new()
+    {
+        ["@type"] = Prefix + "ClustersConfigDump",
+        ["dynamic_active_clusters"] = new JsonArray(
+            Cluster("outbound|80|v1|cart.shop.svc.cluster.local", "EDS", "/apis/networking.istio.io/v1alpha3/namespaces/shop/destination-rule/cart"),
+            Cluster("outbound|80||cart.shop.svc.cluster.local", "EDS", null), Cluster("PassthroughCluster", "ORIGINAL_DST", null)),
+    };
+
+    private static JsonObject Cluster(string name, string type, string? config)
+    {
+        var cluster = new JsonObject { ["@type"] = "type.googleapis.com/envoy.config.cluster.v3.Cluster", ["name"] = name, ["type"] = type, ["connect_timeout"] = "10s" };
+        if (config is not null) cluster["metadata"] = new JsonObject { ["filter_metadata"] = new JsonObject { ["istio"] = new JsonObject { ["config"] = config, ["some_key"] = "kept" } } };
+        return new() { ["cluster"] = cluster };
+    }
+
+    private static JsonObject Listeners()
+    {
+        var all = JsonNode.Parse("""
+            [
+              {"name": "0.0.0.0_8080", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8080}}, "additional_addresses": [{"address": {"socket_address": {"address": "::", "port_value": 8080}}}],
+               "filter_chains": [
+                 {"filter_chain_match": {"transport_protocol": "raw_buffer", "application_protocols": ["http/1.0", "http/1.1", "h2c"]}, "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": {"rds": {"route_config_name": "8080"}}}]},
+                 {"filter_chain_match": {"transport_protocol": "tls", "application_protocols": ["istio-peer-exchange", "istio"], "destination_port": 8080}, "filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": {"cluster": "PassthroughCluster"}}]}],
+               "default_filter_chain": {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": {"cluster": "BlackHoleCluster"}}]}},
+              {"name": "10.0.0.9_443", "address": {"socket_address": {"address": "10.0.0.9", "port_value": 443}},
+               "filter_chains": [{"filter_chain_match": {"server_names": ["a.example", "b.example"]}, "filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": {"cluster": "outbound|443||a.example"}}]}]}
+            ]
+            """)!.AsArray();
+        return new()
+        {
+            ["@type"] = Prefix + "ListenersConfigDump",
+            ["dynamic_listeners"] = new JsonArray([.. all.Select(l => (JsonNode)new JsonObject { ["active_state"] = new JsonObject { ["listener"] = l!.DeepClone() } })]),
+        };
+    }
+
+    private static JsonObject Routes() => new()
+    {
+        ["@type"] = Prefix + "RoutesConfigDump",
+        ["dynamic_route_configs"] = new JsonArray(new JsonObject
+        {
+            ["route_config"] = JsonNode.Parse("""
+                {"name": "80", "virtual_hosts": [
+                  {"name": "cart:80", "domains": ["cart.shop.svc.cluster.local", "cart", "cart.shop.svc", "cart.shop", "10.0.0.1"], "routes": [
+                    {"match": {"prefix": "/beta"}, "metadata": {"filter_metadata": {"istio": {"config": "/apis/networking.istio.io/v1alpha3/namespaces/shop/virtual-service/cart"}}}},
+                    {"match": {"safe_regex": {"regex": "^/r/[0-9]"}}}]},
+                  {"name": "empty:80", "domains": ["empty"]},
+                  {"name": "allow_any", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "PassthroughCluster"}}]}]}
+                """),
+        }),
+    };
+
+    private static JsonObject Secrets() => new()
+    {
+        ["@type"] = Prefix + "SecretsConfigDump",
+        ["dynamic_warming_secrets"] = new JsonArray(new JsonObject { ["name"] = "kubernetes://web-cert", ["secret"] = new JsonObject { ["name"] = "kubernetes://web-cert" } }),
+    };
+
+    private async Task<string> Print(string verb, params string[] more)
+    {
+        var (exit, output, error) = await Run([verb, "-f", file, .. more]);
+        Assert.True(exit == 0, error);
+        return output;
+    }
+
+    private static async Task<(int Exit, string Out, string Error)> Run(params string[] arguments)
+    {
+        var (output, error) = (new StringWriter(), new StringWriter());
+        var exit = await Root.RunAsync(["proxy-config", .. arguments], new(TextReader.Null, output, error, false, _ => null, TimeProvider.System), default);
+        return (exit, output.ToString(), error.ToString());
+    }
+}
