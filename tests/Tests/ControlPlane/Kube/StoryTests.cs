@@ -32,6 +32,7 @@ public sealed partial class StoryTests
         await using var rig = await ClusterRig.StartAsync("demo");
         await rig.Until(() => rig.Cluster.All(KubeKinds.MutatingWebhook).SelectMany(c => c["webhooks"].Objects()).All(w => w.At("clientConfig", "caBundle").Text() is { Length: > 0 }), "webhooks with their certificate");
         foreach (var file in Directory.EnumerateFiles(Path.Combine(Source.Root, "samples/demo"), "*.yaml").Order(StringComparer.Ordinal)) rig.Cluster.Put(await File.ReadAllTextAsync(file));
+        await rig.Until(() => rig.Cluster.All(KubeKinds.ConfigMap).Any(c => c.At("metadata", "name").Text() == "istio-ca-root-cert" && c.At("metadata", "namespace").Text() == "demo"), "the mesh's root in the namespace");
         var frontend = await StartAsync(rig, "frontend", "v1", "10.244.0.1");
         var first = await StartAsync(rig, "backend", "v1", "10.244.0.2");
         await StartAsync(rig, "backend", "v2", "10.244.0.3");
