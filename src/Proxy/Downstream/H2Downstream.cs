@@ -13,6 +13,9 @@ internal sealed class H2Downstream : ILiveConnection
     private const int OutputBytesMax = 256 * 1024;
     private const int SpareStreamsMax = 128;
 
+    // A round trip within a cluster, many times over: streams that were under way when the drain was announced have arrived by then (RFC 9113 §6.8).
+    private static readonly TimeSpan DrainNotice = TimeSpan.FromMilliseconds(500);
+
     private readonly Worker _worker;
     private readonly ClientConnection _client;
     private readonly Connection _io;
@@ -21,7 +24,8 @@ internal sealed class H2Downstream : ILiveConnection
     private readonly Stack<H2DownstreamStream> _spare = new();
     private readonly LoopTimer _idleTimer;
     private readonly bool _isMesh;
-    private bool _isDraining, _isClosed;
+    private readonly LoopTimer _drainTimer;
+    private bool _isDraining, _isLastStreamNamed, _isClosed;
 
     public H2Downstream(Worker worker, ClientConnection client, Connection io, HttpChain chain)
     {
@@ -29,6 +33,7 @@ internal sealed class H2Downstream : ILiveConnection
         _isMesh = client.Alpn == TlsContexts.MeshH2;
         _session = new(H2Role.Server, chain.H2, chain.Limits, io.Output, new H2StreamPool());
         _idleTimer = new(io.Loop, OnIdle);
+        _drainTimer = new(io.Loop, NameLastStream);
     }
 
     public HttpChain Chain { get; }
@@ -62,7 +67,7 @@ internal sealed class H2Downstream : ILiveConnection
         _isDraining = true;
         _session.Drain();
         _io.FlushSoon();
-        CloseIfDrained();
+        _drainTimer.Arm(Deadline.After(Loop.Clock, DrainNotice));
     }
 
     public void Cut() => _io.Abort();
@@ -156,9 +161,20 @@ internal sealed class H2Downstream : ILiveConnection
         if (_active.Count == 0) Drain();
     }
 
+    /// <summary>The caller has had time to hear that it should open no more streams; an idle one has left by itself. What it opens from here on was not served, and it knows.</summary>
+    private void NameLastStream()
+    {
+        if (_isClosed) return;
+
+        _isLastStreamNamed = true;
+        _session.Drain();
+        _io.FlushSoon();
+        CloseIfDrained();
+    }
+
     private void CloseIfDrained()
     {
-        if (!_isDraining || _active.Count > 0 || _isClosed) return;
+        if (!_isLastStreamNamed || _active.Count > 0 || _isClosed) return;
 
         _session.GoAway(H2ErrorCode.NoError);
         _io.TryFlush();
@@ -169,6 +185,7 @@ internal sealed class H2Downstream : ILiveConnection
     {
         _isClosed = true;
         _idleTimer.Disarm();
+        _drainTimer.Disarm();
         for (var i = _active.Count - 1; i >= 0; i--) _active[i].OnConnectionEnded();
     }
 }

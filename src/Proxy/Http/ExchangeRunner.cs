@@ -41,6 +41,13 @@ internal sealed class ExchangeRunner(FilterList filters)
         {
             exchange.Attempt++;
             var failure = await TryOnceAsync(exchange, cluster, retry);
+            if (failure is { } lost && MetClosedConnection(exchange, lost))
+            {
+                exchange.HasMetClosedConnection = true;
+                exchange.EndAttempt();
+                exchange.Attempt--;
+                continue;
+            }
             var again = failure is { } f ? MayRetry(exchange, cluster, retry, f) : retry is not null && WantsBetter(exchange, cluster, retry);
             if (!again) return failure is { } last ? await ReplyAsync(exchange, last) : await AnswerAsync(exchange, cluster, forward);
 
@@ -80,6 +87,15 @@ internal sealed class ExchangeRunner(FilterList filters)
         PeerExchange.ToUpstream(exchange, stream);
         return await Forwarding.AskAsync(exchange, stream, mayRetry: retry is not null && exchange.Attempt <= retry.RetriesMax);
     }
+
+    /// <summary>
+    /// A pooled connection to another sidecar that it was just closing (it drains, or thought it idle) when the request was on its way: a sidecar answers whatever
+    /// it serves, so nobody saw this one. Asked again once, on another connection; not counted as a retry.
+    /// </summary>
+    private static bool MetClosedConnection(Exchange exchange, in Failure failure) =>
+        !exchange.HasMetClosedConnection && exchange.CutBy is null && exchange.Upstream is { IsReused: true } && exchange.UpstreamPeer is not null
+        && failure.Kind is FailureKind.UpstreamClosed or FailureKind.UpstreamReset && exchange.UpstreamFirstByteAt == 0
+        && exchange.Request.Body.IsEmpty && exchange.Request.Method is Method.Get or Method.Head or Method.Options or Method.Put or Method.Delete or Method.Trace;
 
     private static Deadline DeadlineOf(Exchange exchange, RetrySettings? retry) =>
         retry?.PerTryTimeout is { } limit ? Deadline.After(exchange.Clock, limit).Sooner(exchange.Deadline) : exchange.Deadline;

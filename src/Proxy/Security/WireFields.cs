@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 
@@ -6,9 +7,9 @@ namespace Mesh.Proxy.Security;
 /// <summary>Protocol-buffer fields written one after the other, for the two messages of the authorizer's protocol that the data path needs.</summary>
 internal sealed class FieldWriter
 {
-    private readonly MemoryStream bytes = new();
+    private readonly ArrayBufferWriter<byte> bytes = new();
 
-    public byte[] ToArray() => bytes.ToArray();
+    public byte[] ToArray() => bytes.WrittenSpan.ToArray();
 
     public FieldWriter Text(int field, string? text) => string.IsNullOrEmpty(text) ? this : Bytes(field, Encoding.UTF8.GetBytes(text));
 
@@ -42,8 +43,8 @@ internal sealed class FieldWriter
 
     private void Number(ulong value)
     {
-        for (; value >= 0x80; value >>= 7) bytes.WriteByte((byte)(value | 0x80));
-        bytes.WriteByte((byte)value);
+        for (; value >= 0x80; value >>= 7) bytes.Write([(byte)(value | 0x80)]);
+        bytes.Write([(byte)value]);
     }
 }
 

@@ -8,9 +8,11 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Mesh.Tests.ControlPlane;
 
 /// <summary>Istio: the control plane fetches the keys of token issuers; tokens are refused until it has them.</summary>
-public sealed class TokenKeysTests
+public sealed class TokenKeysTests : IDisposable
 {
     private readonly Answers answers = new();
+
+    public void Dispose() => answers.Dispose();
 
     [Fact]
     public async Task Keys_are_fetched_from_their_uri_and_reach_the_world()
