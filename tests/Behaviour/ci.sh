@@ -9,8 +9,8 @@ one() { "$here/run-apart.sh" "$1" check "${@:2}" >"$logs/$1" 2>&1; }
 traffic=(plain-call split strict fault-abort-share fault-for-one-user headers-response-ops match-method match-uri-regex-full match-without-headers redirect-uri
   rewrite-regex-captures retry-5xx retry-listed-codes timeout-answers-504 weight-shift-in-steps delegate-mesh direct-response-text hosts-several-in-one
   dr-subset-inherits-blocks tcp-weights unknown-destination)
-rest=(pa-strict-call-pod-address pa-default-permissive ap-principals ap-methods ap-namespaces ap-not-principals ap-tcp-deny-with-http-field jwt-basic jwt-bad-signatures
-  xfcc-forged-by-caller norm-default no-endpoints missing-subset-then-defined retry-default registry-only grpc-unary grpc-stream websocket-upgrade http-1-0
+rest=(pa-strict-call-pod-address pa-default-permissive ap-principals ap-methods ap-namespaces ap-not-principals jwt-basic jwt-bad-signatures
+  xfcc-forged-by-caller norm-default no-endpoints missing-subset-then-defined retry-default registry-only grpc-unary grpc-stream websocket-upgrade
   hop-by-hop-headers gw-tls-simple gw-host-patterns k8s-match-precedence k8s-weights-and-broken-backends log-fields-of-success log-json-own-fields)
 files() { for name in "$@"; do find "$here/cases" -name "$name.yaml"; done; }
 mapfile -t first < <(files "${traffic[@]}")

@@ -32,7 +32,7 @@ internal static class DemoCommand
         if (seconds < 0) return Outcome.Usage("--seconds takes a number of seconds, 0 or more");
         if (invocation.Number("rate") is < 1 or > RateMax) return Outcome.Usage($"--rate takes a number of requests per second from 1 to {RateMax}");
         if (firstPort is < 1 or > 65532) return Outcome.Usage("--ports-from takes a port from 1 to 65532");
-        if (Programs.Find(invocation.Terminal.Environment("MESH_HOME") ?? AppContext.BaseDirectory, out var missing) is not { } programs)
+        if (Programs.Find(invocation.Terminal.Environment("MESH_HOME") ?? "", out var missing) is not { } programs)
             return Outcome.Failed(missing);
 
         using var root = new TemporaryFolder("meshctl-demo-");

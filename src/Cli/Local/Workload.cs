@@ -26,7 +26,7 @@ internal sealed record Workload(string Name, string Namespace, string App, strin
     public string Yaml(bool captured)
     {
         var text = new StringBuilder();
-        if (!IsGateway || captured) AppendEntry(text, captured);
+        if (!IsGateway) AppendEntry(text, captured);
         if (!captured && !IsGateway) AppendSidecar(text);
         return text.ToString();
     }
