@@ -68,7 +68,7 @@ internal sealed class TransparentMesh(LocalMesh mesh, Programs programs, TimePro
 
     private async Task MakeNamespaceAsync(Workload workload)
     {
-        var (network, link) = (Network(workload), $"mdemo{workload.Address.GetAddressBytes()[3]}");
+        var (network, link) = (Network(workload), Link(workload));
         await RunAsync("ip", "netns", "add", network);
         await RunAsync("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", network);
         await RunAsync("ip", "link", "set", link, "master", Bridge, "up");
@@ -88,11 +88,15 @@ internal sealed class TransparentMesh(LocalMesh mesh, Programs programs, TimePro
     {
         foreach (var workload in Cast)
         {
+            // The link goes first: a namespace that is still in use somewhere would keep its end for a while.
+            await RunAsync("ip", ["link", "delete", Link(workload)], mayFail: true);
             await RunAsync("ip", ["netns", "delete", Network(workload)], mayFail: true);
             if (Directory.Exists($"/etc/netns/{Network(workload)}")) Directory.Delete($"/etc/netns/{Network(workload)}", recursive: true);
         }
         await RunAsync("ip", ["link", "delete", Bridge], mayFail: true);
     }
+
+    private static string Link(Workload workload) => $"mdemo{workload.Address.GetAddressBytes()[3]}";
 
     private static string Network(Workload workload) => $"meshdemo-{workload.Name}";
 
