@@ -69,7 +69,7 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
             ["ISTIO_META_CLUSTER_ID"] = "Kubernetes",
             ["ISTIO_METAJSON_LABELS"] = LabelsJson(workload),
             ["PROXY_CONFIG"] = $$"""{"discoveryAddress":"{{settings.ControlPlaneAddress}}:{{settings.XdsPort}}","controlPlaneAuthPolicy":"NONE","concurrency":1}""",
-            ["ISTIO_TOKEN_PATH"] = await WriteTokenAsync(workload, cancel),
+            ["ISTIO_TOKEN_PATH"] = await WriteTokenAsync(workload, captured, cancel),
             ["TERMINATION_DRAIN_DURATION"] = "1s",
         };
         if (!captured) environment["STATUS_ADDRESS"] = $"{workload.Address}";
@@ -126,7 +126,7 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
     }
 
     /// <summary>The control plane's own program signs who the workload is; the proxy shows that to the certificate authority.</summary>
-    private async Task<string> WriteTokenAsync(Workload workload, CancellationToken cancel)
+    private async Task<string> WriteTokenAsync(Workload workload, bool captured, CancellationToken cancel)
     {
         var file = Path.Combine(settings.State, $"{workload.Name}.token");
         var start = new ProcessStartInfo(programs.ControlPlane,
@@ -137,6 +137,14 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
         if (process.ExitCode != 0) throw new LocalMeshException($"no identity for {workload.Name}: {await process.StandardError.ReadToEndAsync(cancel)}");
 
         await File.WriteAllTextAsync(file, token.Trim(), cancel);
+        if (!captured) return file;
+
+        // The proxy runs as another user: it may pass through our folders, not list them, and owns its token alone.
+        using (var chmod = Process.Start("chmod", ["711", settings.State, Path.GetDirectoryName(settings.State)!])) await chmod.WaitForExitAsync(cancel);
+        using var chown = Process.Start("chown", ["1337", file]);
+        await chown.WaitForExitAsync(cancel);
+        using var owner = Process.Start("chmod", ["400", file]);
+        await owner.WaitForExitAsync(cancel);
         return file;
     }
 
