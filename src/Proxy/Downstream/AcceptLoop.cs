@@ -66,7 +66,12 @@ internal static class AcceptLoop
         state.Add(guest);
         var seen = await Sniffer.LookAsync(state.Listener, client, io);
         state.Remove(guest);
-        if (seen != IoStatus.Ok) return;
+        if (seen != IoStatus.Ok)
+        {
+            // What it sent was not read by anybody, and it should know.
+            if (!io.Input.IsEmpty) io.Abort();
+            return;
+        }
 
         var traits = new ConnectionTraits(destination, client.Source, source, client.ServerName, client.IsTls ? "tls" : "raw_buffer", client.ApplicationProtocols);
         client.Chain = state.Matcher.Find(traits);

@@ -15,7 +15,9 @@ internal static class HelloPeek
     public static PeekStatus TryRead(ReadOnlySpan<byte> input, out string serverName, out ImmutableArray<string> protocols)
     {
         (serverName, protocols) = ("", []);
-        if (input.Length > 0 && input[0] != 0x16 || input.Length > 1 && input[1] != 0x03) return PeekStatus.NotTls;
+        // As Envoy's inspector does: nothing is said before a whole record header is here, so a shorter first message waits for more.
+        if (input.Length < RecordHeader) return PeekStatus.NeedMore;
+        if (input[0] != 0x16 || input[1] != 0x03) return PeekStatus.NotTls;
         if (input.Length < RecordHeader + 4) return PeekStatus.NeedMore;
         if (input[RecordHeader] != 0x01) return PeekStatus.NotTls;
 

@@ -39,8 +39,7 @@ internal static class Sniffer
             if (status == IoStatus.Ok || status == IoStatus.Full) continue;
             if (status == IoStatus.TimedOut) return listener.ContinueOnFiltersTimeout ? IoStatus.Ok : status;
 
-            // A client that said all it has to say: serve what is there.
-            return status == IoStatus.End && !io.Input.IsEmpty ? IoStatus.Ok : status;
+            return status; // it left before it could be told what it wants
         }
         return IoStatus.Ok;
     }

@@ -99,7 +99,7 @@ internal sealed class Exchange
     public EndpointState? CountedAt { get; set; }
     public bool IsCountedAsRetry { get; set; }
     /// <summary>It was asked again once because its pooled connection was just being closed.</summary>
-    public bool HasMetClosedConnection { get; set; }
+    public bool HasBeenAskedAgain { get; set; }
     /// <summary>1 while the first try is under way; 0 before.</summary>
     public int Attempt { get; set; }
     /// <summary>The stream of the present attempt; null between attempts.</summary>
@@ -168,7 +168,7 @@ internal sealed class Exchange
         StartedUtc = Clock.GetUtcNow();
         Source = client.Source;
         IsInternal = OwesPeerMetadata = IsTraced = IsOperationNamed = ResponseStarted = RouteIsStale = WantedEndpointIsStrict = false;
-        HasMetClosedConnection = false;
+        HasBeenAskedAgain = false;
         Span = null;
         OriginalPath = HashCookie = WantedEndpoint = UpstreamFailure = null;
         (Routes, VirtualHost, Route, WeightedCluster, Hash) = (null, null, null, null, null);

@@ -41,9 +41,9 @@ internal sealed class ExchangeRunner(FilterList filters)
         {
             exchange.Attempt++;
             var failure = await TryOnceAsync(exchange, cluster, retry);
-            if (failure is { } lost && MetClosedConnection(exchange, lost))
+            if (failure is { } lost && WasNotTakenUp(exchange, lost))
             {
-                exchange.HasMetClosedConnection = true;
+                exchange.HasBeenAskedAgain = true;
                 exchange.EndAttempt();
                 exchange.Attempt--;
                 continue;
@@ -89,13 +89,13 @@ internal sealed class ExchangeRunner(FilterList filters)
     }
 
     /// <summary>
-    /// A pooled connection to another sidecar that it was just closing (it drains, or thought it idle) when the request was on its way: a sidecar answers whatever
-    /// it serves, so nobody saw this one. Asked again once, on another connection; not counted as a retry.
+    /// The request met a pooled connection that was just closing, and the upstream has said that it did not take it up: its GOAWAY names an earlier last stream,
+    /// or the stream was refused (RFC 9113 §8.7). So whatever it is, it may be asked again, once, on another connection; that is no retry and is not counted as one.
+    /// An end without such a word proves nothing: then only the route's own policy may try again.
     /// </summary>
-    private static bool MetClosedConnection(Exchange exchange, in Failure failure) =>
-        !exchange.HasMetClosedConnection && exchange.CutBy is null && exchange.Upstream is { IsReused: true } && exchange.UpstreamPeer is not null
-        && failure.Kind is FailureKind.UpstreamClosed or FailureKind.UpstreamReset && exchange.UpstreamFirstByteAt == 0
-        && exchange.Request.Body.IsEmpty && exchange.Request.Method is Method.Get or Method.Head or Method.Options or Method.Put or Method.Delete or Method.Trace;
+    private static bool WasNotTakenUp(Exchange exchange, in Failure failure) =>
+        failure.Kind == FailureKind.UpstreamRefusedStream && !exchange.HasBeenAskedAgain && exchange.CutBy is null && exchange.Upstream is { IsReused: true }
+        && (exchange.Request.Body.IsEmpty || exchange.Upload.IsReplayable);
 
     private static Deadline DeadlineOf(Exchange exchange, RetrySettings? retry) =>
         retry?.PerTryTimeout is { } limit ? Deadline.After(exchange.Clock, limit).Sooner(exchange.Deadline) : exchange.Deadline;
