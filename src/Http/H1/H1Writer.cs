@@ -28,7 +28,7 @@ public static class H1Writer
         Put("\r\n"u8, room, ref at);
 
         // What follows CONNECT or an upgrade is no body, and HTTP/1.1 frames none there (RFC 9110 §9.3.6).
-        var body = head.IsConnect || head.IsUpgrade ? BodyFraming.None : head.Body;
+        var body = head.IsConnect || head.IsUpgrade ? BodyFraming.None : head.Body.Kind == BodyKind.None && MayHaveBody(head.Method) ? BodyFraming.OfLength(0) : head.Body;
         var keepsLength = KeepsLengthField(headers, body, mayStateLength: false);
         PutFields(headers, keepsLength, room, ref at);
         PutFraming(body, keepsLength, room, ref at);
@@ -51,7 +51,7 @@ public static class H1Writer
 
         var keepsLength = KeepsLengthField(headers, head.Body, mayStateLength: toMethod == Method.Head || head.Status == 304);
         PutFields(headers, keepsLength, room, ref at);
-        PutFraming(FramingOnTheWire(head, toMethod, toVersion), keepsLength, room, ref at);
+        PutFraming(FramingOnTheWire(head, toMethod, toVersion, keepsLength), keepsLength, room, ref at);
         if (head.Status == 101) PutUpgrade(head.Protocol, room, ref at);
         else if (!head.IsInterim) PutPersistence(head, toMethod, toVersion, room, ref at);
         Put("\r\n"u8, room, ref at);
@@ -64,9 +64,14 @@ public static class H1Writer
 
     public static ReadOnlySpan<byte> ContinueResponse => "HTTP/1.1 100 Continue\r\n\r\n"u8;
 
-    private static BodyFraming FramingOnTheWire(ResponseHead head, Method toMethod, HttpVersion toVersion)
+    /// <summary>Methods whose empty body has to be said (RFC 9110 §8.6).</summary>
+    private static bool MayHaveBody(Method method) => method is not (Method.Get or Method.Head or Method.Delete or Method.Trace or Method.Connect);
+
+    private static BodyFraming FramingOnTheWire(ResponseHead head, Method toMethod, HttpVersion toVersion, bool keepsLength)
     {
-        if (head.Status is < 200 or 204 or 304 || toMethod == Method.Head) return BodyFraming.None;
+        if (head.Status is < 200 or 204 or 304) return BodyFraming.None;
+        // To HEAD: what GET would have said. A length that is not known would be chunks.
+        if (toMethod == Method.Head) return keepsLength || toVersion == HttpVersion.Http10 ? BodyFraming.None : BodyFraming.Streamed;
         if (EndsWithConnection(head.Body, toVersion)) return BodyFraming.UntilClose;
 
         // Nothing said would mean "until the connection ends": an empty answer says so.

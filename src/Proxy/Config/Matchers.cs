@@ -4,7 +4,7 @@ namespace Mesh.Proxy.Config;
 
 internal enum HeaderMatchKind { Present, Value, Range }
 
-/// <summary>A predicate on one request header. Several fields of the same name are joined by commas first.</summary>
+/// <summary>A predicate on one request header. Of several fields of the same name any that fits is enough.</summary>
 internal sealed record HeaderMatch
 {
     /// <summary>Lower case; pseudo-headers with their colon.</summary>

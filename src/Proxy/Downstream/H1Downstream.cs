@@ -106,7 +106,8 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     public void WriteHead(ResponseHead head)
     {
         _owesContinue = false;
-        if (head.Body.Kind == BodyKind.Tunnel || _isDraining || _worker.IsDraining && _chain.DrainsWithWorker || !_exchange.Upload.HasEnded && IsTooMuchToDiscard()) _keepAlive = false;
+        // An answer to a request that is not all here yet ends the connection, as Envoy does it: what is still to come need not be read to find the next request behind it.
+        if (head.Body.Kind == BodyKind.Tunnel || _isDraining || _worker.IsDraining && _chain.DrainsWithWorker || !_exchange.Upload.HasEnded) _keepAlive = false;
         head.KeepAlive = _keepAlive;
         var noBody = head.Status is < 200 and not 101 or 204 or 304 || _request.Method == Method.Head;
         var endsWithConnection = H1Writer.EndsWithConnection(head.Body, _request.Version);
@@ -140,9 +141,6 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     public void BeginTunnel() => _reader.Begin(BodyFraming.Tunnel);
 
     public void Abort(ProtocolError reason = default) => _io.Abort();
-
-    // The caller still sends more than we would read only to throw it away: the answer says that the connection ends.
-    private bool IsTooMuchToDiscard() => _request.Body.Kind == BodyKind.Length && _request.Body.Length > HttpChain.DiscardBytesMax;
 
     private void EndRequestAtOnce()
     {

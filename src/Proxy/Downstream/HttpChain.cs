@@ -10,9 +10,6 @@ namespace Mesh.Proxy.Downstream;
 /// <summary>A filter chain's HTTP settings made ready on one loop: limits, filters, spine.</summary>
 internal sealed class HttpChain
 {
-    /// <summary>What is left of an unwanted body is read and dropped up to here; beyond it the connection ends.</summary>
-    public const int DiscardBytesMax = 1024 * 1024;
-
     public HttpChain(Worker worker, FilterChain chain, HttpConnectionSettings settings, bool drainsWithWorker)
     {
         (Chain, Settings, DrainsWithWorker) = (chain, settings, drainsWithWorker);

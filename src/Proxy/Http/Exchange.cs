@@ -70,6 +70,8 @@ internal sealed class Exchange
 
     public RouteTable? Routes { get; set; }
     public VirtualHost? VirtualHost { get; set; }
+    /// <summary>How many of the chain's filters have seen the request.</summary>
+    public int FiltersAsked { get; set; }
     /// <summary>Null when nothing matched: filters still run, then the answer is 404.</summary>
     public Route? Route { get; set; }
     /// <summary>The entry of a weighted route that was drawn; null when there is only one or none.</summary>
@@ -178,7 +180,7 @@ internal sealed class Exchange
         Deadline = Deadline.Never;
         Timeout = null;
         UpstreamProtocol = Details = DecidedBy = "";
-        Attempt = Status = 0;
+        Attempt = Status = FiltersAsked = 0;
         GrpcStatus = -1;
         Flags = default;
         RequestMessages = ResponseMessages = RequestBytes = ResponseBytes = RequestHeadBytes = ResponseHeadBytes = 0;

@@ -157,7 +157,6 @@ internal sealed class ExchangeRunner(FilterList filters)
         if (exchange.CallerIsGone || failure.Entry.Http == 0 && failure.Answer is null) return Broken(exchange, failure);
 
         var body = LocalReply.Compose(exchange, failure, statusWhenKnown);
-        Router.EditResponse(exchange);
         filters.OnResponse(exchange);
         ResponseExit.Finish(exchange);
         exchange.ResponseStarted = true;

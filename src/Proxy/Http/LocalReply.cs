@@ -30,16 +30,21 @@ internal static class LocalReply
             if (!body.IsEmpty) head.Headers.Append(KnownHeader.GrpcMessage, PercentEncoded(body.Span));
             head.Body = BodyFraming.None;
             AddHeaders(head, answer);
+            Router.EditResponse(exchange);
             return default;
         }
 
         head.Status = status;
-        if (!body.IsEmpty) head.Headers.Append(KnownHeader.ContentType, answer is null ? "text/plain"u8 : Encoding.ASCII.GetBytes(answer.ContentType));
         if (failure.Kind == FailureKind.Overflow) head.Headers.Append(KnownHeader.XEnvoyOverloaded, "true"u8);
         AddHeaders(head, answer);
+        Router.EditResponse(exchange);
         head.Body = body.IsEmpty ? BodyFraming.None : BodyFraming.OfLength(body.Length);
+        if (body.IsEmpty) return default;
+
         // Said as a field too, because an answer to HEAD tells the length of a body that is not sent.
-        if (!body.IsEmpty) head.Headers.Set(KnownHeader.ContentLength, body.Length);
+        head.Headers.Set(KnownHeader.ContentLength, body.Length);
+        // After the route's edits, as in Envoy: they may name another type, but not take it away.
+        if (!head.Headers.Has(KnownHeader.ContentType)) head.Headers.Append(KnownHeader.ContentType, answer is null ? "text/plain"u8 : Encoding.ASCII.GetBytes(answer.ContentType));
         return exchange.Request.Method == Method.Head ? default : body;
     }
 

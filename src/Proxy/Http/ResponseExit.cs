@@ -23,9 +23,9 @@ internal static class ResponseExit
     {
         var (headers, settings) = (exchange.Response.Headers, exchange.Settings);
         var server = exchange.Server;
+        if (!headers.Has(KnownHeader.Date)) headers.Append(KnownHeader.Date, exchange.Worker.HttpDate());
         if (settings.ServerHeader == ServerHeaderMode.Overwrite || settings.ServerHeader == ServerHeaderMode.AppendIfAbsent && !headers.Has(KnownHeader.Server))
             headers.Set(KnownHeader.Server, server);
-        if (!headers.Has(KnownHeader.Date)) headers.Append(KnownHeader.Date, exchange.Worker.HttpDate());
         if (settings.Via.Length > 0) headers.Append(KnownHeader.Via, Encoding.Latin1.GetBytes(settings.Via));
         if (settings.AlwaysSetRequestIdInResponse && exchange.Request.Headers.TryGet(KnownHeader.XRequestId, out var id)) headers.Set(KnownHeader.XRequestId, id);
         headers.Remove(KnownHeader.XEnvoyImmediateHealthCheckFail);

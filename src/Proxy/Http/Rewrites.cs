@@ -54,6 +54,11 @@ internal static class Rewrites
         if (hostname.Length > 0) SetHost(exchange, forward, Encoding.Latin1.GetBytes(hostname));
     }
 
+    private static readonly Config.Redirect Nowhere = new();
+
+    /// <summary>The address that was asked for.</summary>
+    public static string Location(Exchange exchange) => Location(exchange, exchange.Route, Nowhere);
+
     /// <summary>Location of a redirect.</summary>
     public static string Location(Exchange exchange, Route? route, Config.Redirect redirect)
     {

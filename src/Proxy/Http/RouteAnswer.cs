@@ -8,7 +8,11 @@ internal static class RouteAnswer
 {
     public static Failure Of(Exchange exchange, RouteAction action) => action switch
     {
-        DirectResponse direct => new(FailureKind.DirectResponse, Side.Local) { Answer = new(direct.Status, "direct_response") { Body = direct.Body } },
+        DirectResponse direct => new(FailureKind.DirectResponse, Side.Local)
+        {
+            // Envoy names the request's own address where the code promises one (RFC 9110 §10.2.2).
+            Answer = new(direct.Status, "direct_response") { Body = direct.Body, Headers = direct.Status is 201 or >= 300 and < 400 ? [new("location", Rewrites.Location(exchange))] : [] },
+        },
         Config.Redirect redirect => new(FailureKind.DirectResponse, Side.Local)
         {
             Answer = new(redirect.Status, "direct_response") { Headers = [new("location", Rewrites.Location(exchange, exchange.Route, redirect))] },

@@ -41,7 +41,8 @@ internal sealed class Cors(CorsFilter settings) : HttpFilter
         if (policy.AllowPrivateNetworkAccess) headers.Set(AllowPrivateNetwork, "true"u8);
     }
 
-    private CorsSettings? PolicyOf(Exchange exchange) => (exchange.OverrideFor(settings.Name) as FilterOverride.Cors)?.Settings;
+    // A route that answers by itself, or redirects, has no policy: Envoy's filter looks only at routes that forward.
+    private CorsSettings? PolicyOf(Exchange exchange) => exchange.Route is { Action: not Forward } ? null : (exchange.OverrideFor(settings.Name) as FilterOverride.Cors)?.Settings;
 
     private static bool IsAllowed(CorsSettings policy, ReadOnlySpan<byte> origin)
     {

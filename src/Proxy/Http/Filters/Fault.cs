@@ -17,6 +17,8 @@ internal sealed class Fault(FaultFilter settings) : HttpFilter
 
     public override ValueTask<Failure?> OnRequestAsync(Exchange exchange)
     {
+        if (exchange.Route is not { Action: Forward }) return default;
+
         var fault = exchange.OverrideFor(settings.Name) switch
         {
             FilterOverride.Fault given => given.Settings,

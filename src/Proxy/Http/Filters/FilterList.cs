@@ -15,6 +15,7 @@ internal sealed class FilterList(params HttpFilter[] filters)
     {
         for (var i = 0; i < filters.Length; i++)
         {
+            exchange.FiltersAsked = i + 1;
             var check = filters[i].OnRequestAsync(exchange);
             if (!check.IsCompletedSuccessfully) return GoOnAsync(exchange, check, i + 1);
             if (check.Result is { } refusal) return new(refusal);
@@ -22,10 +23,10 @@ internal sealed class FilterList(params HttpFilter[] filters)
         return default;
     }
 
-    /// <summary>The last configured sees the response first, as in Envoy.</summary>
+    /// <summary>The last configured sees the response first, as in Envoy; one that never saw the request has nothing to say.</summary>
     public void OnResponse(Exchange exchange)
     {
-        for (var i = filters.Length - 1; i >= 0; i--) filters[i].OnResponse(exchange);
+        for (var i = exchange.FiltersAsked - 1; i >= 0; i--) filters[i].OnResponse(exchange);
     }
 
     public void OnEnd(Exchange exchange)
@@ -37,7 +38,11 @@ internal sealed class FilterList(params HttpFilter[] filters)
     private async ValueTask<Failure?> GoOnAsync(Exchange exchange, ValueTask<Failure?> waiting, int next)
     {
         var refusal = await waiting;
-        for (; refusal is null && next < filters.Length; next++) refusal = await filters[next].OnRequestAsync(exchange);
+        for (; refusal is null && next < filters.Length; next++)
+        {
+            exchange.FiltersAsked = next + 1;
+            refusal = await filters[next].OnRequestAsync(exchange);
+        }
         return refusal;
     }
 }
