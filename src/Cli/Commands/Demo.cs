@@ -68,6 +68,7 @@ internal static class DemoCommand
         if (!json) await invocation.Out.WriteLineAsync(Introduction(mesh, demo, ready));
 
         var before = new EdgeStats();
+        IReadOnlyList<string> refused = [];
         using var tick = new PeriodicTimer(TimeSpan.FromSeconds(1), time);
         try
         {
@@ -76,6 +77,7 @@ internal static class DemoCommand
                 var now = await demo.ReadEdgesAsync(end.Token);
                 if (!json) await invocation.Out.WriteLineAsync(LiveTable.Rows(now, before, ConfiguredSplit.Read(mesh.Settings.Folder)));
                 before = now;
+                if (!json) refused = await mesh.TellNewsAsync(refused, invocation.Out, end.Token);
             }
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
@@ -97,6 +99,8 @@ internal static class DemoCommand
               change the split     edit the weights in {canary}
               inject a fault       cp {Path.ChangeExtension(canary, "fault.example")} {canary}
               stop version 2       kill {second.Id}
+              bad YAML             write `weight: many` there: it is refused, the rest runs on
+              no control plane     kill {mesh.ControlPlane!.Id}; it is started again after a moment
 
             Ctrl-C ends it and leaves nothing behind.
 

@@ -44,7 +44,7 @@ internal sealed class TransparentMesh(LocalMesh mesh, Programs programs, TimePro
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var child in mesh.Children) await child.StopAsync(TimeSpan.FromSeconds(3));
+        await mesh.StopAsync();
         await RemoveNetworkAsync();
     }
 

@@ -25,9 +25,10 @@ internal sealed class ChildProcess : IDisposable
     public int ExitCode => process.ExitCode;
 
     /// <param name="network">A network namespace to run in, or null for this one. Needs root.</param>
+    /// <param name="directory">Where it starts; null: where this program runs.</param>
     /// <param name="uid">The user to run as, or null for this one. Needs root.</param>
     public static ChildProcess Start(
-        string name, string logFile, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, string? network = null, int? uid = null)
+        string name, string logFile, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, string? network = null, int? uid = null, string? directory = null)
     {
         List<string> words = [];
         if (network is not null) words.AddRange(["ip", "netns", "exec", network]);
@@ -35,12 +36,12 @@ internal sealed class ChildProcess : IDisposable
         if (uid is { } user) words.AddRange([$"--reuid={user}", $"--regid={user}", "--clear-groups"]);
         words.AddRange(["--", program, .. arguments]);
 
-        var start = new ProcessStartInfo(words[0]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo(words[0]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = directory ?? "" };
         foreach (var word in words.Skip(1)) start.ArgumentList.Add(word);
         foreach (var (key, value) in environment) start.Environment[key] = value;
 
         var child = new ChildProcess(name, new Process { StartInfo = start }, logFile);
-        child.process.Start();
+        ParentThread.Run(() => child.process.Start());
         child.process.StandardInput.Close();
         child.process.BeginOutputReadLine();
         child.process.BeginErrorReadLine();
@@ -65,6 +66,8 @@ internal sealed class ChildProcess : IDisposable
             await process.WaitForExitAsync();
         }
     }
+
+    public Task WaitForExitAsync(CancellationToken cancel) => process.WaitForExitAsync(cancel);
 
     public void Kill() => process.Kill(entireProcessTree: true);
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
@@ -11,11 +12,18 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
 {
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
 
+    // Long enough to see that traffic does without it, short enough to wait for.
+    private static readonly TimeSpan ControlPlaneAbsence = TimeSpan.FromSeconds(3);
+
     private readonly List<ChildProcess> children = [];
+    private readonly ConcurrentQueue<string> notices = new();
+    private readonly CancellationTokenSource over = new();
+    private Task keeping = Task.CompletedTask;
     private readonly HttpClient probe = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(1) };
 
     public LocalMeshSettings Settings => settings;
     public IReadOnlyList<ChildProcess> Children => children;
+    public ChildProcess? ControlPlane { get; private set; }
 
     /// <exception cref="LocalMeshException">It did not become ready; the message says why in one sentence.</exception>
     public async Task StartControlPlaneAsync(CancellationToken cancel)
@@ -25,29 +33,52 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
 
         Directory.CreateDirectory(settings.Folder);
         Directory.CreateDirectory(settings.State);
-        var child = Start("istiod", programs.ControlPlane,
-        [
-            "--folder", settings.Folder,
-            "--state", settings.State,
-            "--grpcAddr", $"{settings.ControlPlaneAddress}:{settings.XdsPort}",
-            "--secureGrpcAddr", "none",
-            "--httpAddr", $"{settings.ControlPlaneAddress}:{settings.ReadyPort}",
-            "--monitoringAddr", $"{settings.ControlPlaneAddress}:{settings.MonitoringPort}",
-        ], new Dictionary<string, string>());
-        await WaitReadyAsync(child, new($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/ready"), cancel);
+        await StartControlPlaneProgramAsync(cancel);
+        keeping = KeepControlPlaneAsync(over.Token);
     }
 
     /// <summary>The folder must be good when the mesh starts; later a bad file is refused alone and the last good one stays in force.</summary>
     /// <exception cref="LocalMeshException">Names the first resource that was refused: file, line, field and why.</exception>
     public async Task RequireAcceptedAsync(CancellationToken cancel)
     {
-        var text = await probe.GetStringAsync(new Uri($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/debug/refused"), cancel);
-        if (JsonNode.Parse(text) is not JsonArray { Count: > 0 } refused) return;
+        if (await RefusedAsync(cancel) is not [var first, ..] refused) return;
 
-        var first = refused[0];
-        var file = Path.Combine(settings.Folder, first.Text("file"));
-        throw new LocalMeshException($"{first.Text("object")} in {file}:{first.Text("line")} was refused: {first.Text("field")}: {first.Text("message")}"
-            + (refused.Count > 1 ? $" (and {refused.Count - 1} more; `meshctl validate -f {settings.Folder}` lists them)" : ""));
+        throw new LocalMeshException(first + (refused.Count > 1 ? $" (and {refused.Count - 1} more; `meshctl validate -f {settings.Folder}` lists them)" : ""));
+    }
+
+    /// <summary>What the control plane refuses now, a sentence each: resource, file, line, field and why.</summary>
+    /// <returns>Null when it does not answer.</returns>
+    public async Task<IReadOnlyList<string>?> RefusedAsync(CancellationToken cancel)
+    {
+        try
+        {
+            var text = await probe.GetStringAsync(new Uri($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/debug/refused"), cancel);
+            return [.. (JsonNode.Parse(text) as JsonArray ?? []).Select(Sentence)];
+        }
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException && !cancel.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What happened since it was asked last: the control plane ended, and it is here again.</summary>
+    public IEnumerable<string> Notices()
+    {
+        while (notices.TryDequeue(out var notice)) yield return notice;
+    }
+
+    public void Notice(string text) => notices.Enqueue(text);
+
+    /// <summary>Prints what happened, and what the control plane has begun or ceased to refuse since <paramref name="before"/>.</summary>
+    /// <returns>What it refuses now.</returns>
+    public async Task<IReadOnlyList<string>> TellNewsAsync(IReadOnlyList<string> before, TextWriter output, CancellationToken cancel)
+    {
+        foreach (var notice in Notices()) await output.WriteLineAsync(notice);
+        if (await RefusedAsync(cancel) is not { } now) return before;
+
+        foreach (var sentence in now.Except(before)) await output.WriteLineAsync($"{sentence}; what was accepted before stays in force");
+        if (now.Count == 0 && before.Count > 0) await output.WriteLineAsync("nothing is refused any more");
+        return now;
     }
 
     /// <summary>Starts the sidecar (or gateway) of one workload. Ready means: it has its certificate and its configuration.</summary>
@@ -117,12 +148,66 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
         }
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Ends every process; nothing is started again.</summary>
+    public async Task StopAsync()
     {
+        await over.CancelAsync();
+        await keeping;
         // Callers first: nothing should find its callee gone and count a failure.
         await Task.WhenAll(children.AsEnumerable().Reverse().Select(child => child.StopAsync(Grace)));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
         foreach (var child in children) child.Dispose();
         probe.Dispose();
+        over.Dispose();
+    }
+
+    private async Task StartControlPlaneProgramAsync(CancellationToken cancel)
+    {
+        List<string> arguments = settings.Overlay is { } overlay ? ["--folder", overlay, "--folder", settings.Folder] : ["--folder", settings.Folder];
+        arguments.AddRange(
+        [
+            "--state", settings.State,
+            "--grpcAddr", $"{settings.ControlPlaneAddress}:{settings.XdsPort}",
+            "--secureGrpcAddr", "none",
+            "--httpAddr", $"{settings.ControlPlaneAddress}:{settings.ReadyPort}",
+            "--monitoringAddr", $"{settings.ControlPlaneAddress}:{settings.MonitoringPort}",
+        ]);
+        ControlPlane = Start("istiod", programs.ControlPlane, arguments, new Dictionary<string, string>());
+        await WaitReadyAsync(ControlPlane, new($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/ready"), cancel);
+    }
+
+    /// <summary>As a cluster would: a control plane that ended is started again. Proxies go on with what they have meanwhile.</summary>
+    private async Task KeepControlPlaneAsync(CancellationToken cancel)
+    {
+        try
+        {
+            while (true)
+            {
+                await ControlPlane!.WaitForExitAsync(cancel);
+                Notice($"the control plane ended; traffic goes on without it. It is started again in {ControlPlaneAbsence.TotalSeconds:0} s");
+                await Task.Delay(ControlPlaneAbsence, time, cancel);
+                await StartControlPlaneProgramAsync(cancel);
+                Notice($"the control plane is here again, as process {ControlPlane.Id}");
+            }
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            return; // the mesh ends
+        }
+        catch (LocalMeshException e)
+        {
+            Notice($"the control plane could not be started again: {e.Message}");
+        }
+    }
+
+    private string Sentence(JsonNode? refused)
+    {
+        var (resource, field) = (refused.Text("object"), refused.Text("field"));
+        return $"{(resource.Length > 0 ? resource + " in " : "")}{Path.Combine(settings.Folder, refused.Text("file"))}:{refused.Text("line")} was refused: {(field.Length > 0 ? field + ": " : "")}{refused.Text("message")}";
     }
 
     /// <summary>The control plane's own program signs who the workload is; the proxy shows that to the certificate authority.</summary>
@@ -199,6 +284,9 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
 internal sealed record LocalMeshSettings(string Folder, string State, IPAddress ControlPlaneAddress, int XdsPort, int MonitoringPort, int ReadyPort)
 {
     public TimeSpan ReadyPatience { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>A second folder whose resources stand before those of the same name in <see cref="Folder"/>. Null: none.</summary>
+    public string? Overlay { get; init; }
 }
 
 /// <summary>The mesh on this machine could not start; the message is what to show.</summary>

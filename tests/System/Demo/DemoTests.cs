@@ -5,6 +5,7 @@ using System.Text.Json;
 namespace Mesh.SystemTests.Demo;
 
 /// <summary>The demo as a user starts it: real processes, real certificates, real traffic.</summary>
+[Collection("demo")]
 public sealed class DemoTests
 {
     private const int Seconds = 15;
