@@ -64,13 +64,13 @@ internal static class Istiod
         services.AddSingleton(options).AddSingleton(time).AddSingleton(authority).AddSingleton(tokens);
         services.AddSingleton(Metrics.NewCustomRegistry());
         services.AddSingleton<WorldFeed>().AddSingleton<TokenKeys>().AddSingleton(_ => new HttpClient()).AddSingleton<RefusedResources>().AddSingleton<Translator>().AddSingleton<ServedResources>();
-        services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<MemoryTrim>();
+        services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<MemoryTrim>().AddSingleton<PatchRefusals>();
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();
         services.AddSingleton<TrustDomain>().AddSingleton<Authenticator>().AddSingleton<MeshFile>();
         services.AddSingleton<LiveTraffic>().AddSingleton<TrafficService>();
         if (options.AddOns.Count > 0) services.AddHttpForwarder();
         services.AddSingleton<AdsService>().AddSingleton<CertificateService>().AddSingleton<ProxyDump>();
-        if (options.Folder is { } folder) services.AddSingleton(provider => Folder(provider, folder));
+        if (options.Folders.Count > 0) services.AddSingleton(provider => Folder(provider, options.Folders));
         if (cluster is not null) KubeParts.Add(services, cluster.Api, options.Kube!);
         services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 8 << 20);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IServiceMethodProvider<AdsService>, AdsMethods>());
@@ -92,6 +92,7 @@ internal static class Istiod
         var metrics = services.GetRequiredService<ServeMetrics>();
         var refused = services.GetRequiredService<RefusedResources>();
         _ = services.GetRequiredService<ProxyStreams>(); // subscribes to the feed
+        feed.Published += services.GetRequiredService<PatchRefusals>().Take;
         feed.Published += world => metrics.Published(world, refused.All.Count);
 
         services.GetRequiredService<MeshFile>().Load();
@@ -127,8 +128,8 @@ internal static class Istiod
         return [.. names.Zip(app.Urls, (name, url) => $"{name} {url}")];
     }
 
-    private static FolderSource Folder(IServiceProvider provider, string folder) => new(
-        Path.GetFullPath(folder), provider.GetRequiredService<WorldFeed>(), provider.GetRequiredService<RefusedResources>(),
+    private static FolderSource Folder(IServiceProvider provider, IReadOnlyList<string> folders) => new(
+        [.. folders.Select(Path.GetFullPath)], provider.GetRequiredService<WorldFeed>(), provider.GetRequiredService<RefusedResources>(),
         provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<FolderSource>>());
 
     private static CertificateAuthority Authority(Options options, TimeProvider time)

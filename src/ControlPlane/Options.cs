@@ -27,8 +27,8 @@ public sealed record Options
     /// <summary>Works with a cluster. Null: with a folder, or with nothing.</summary>
     public Kube.KubeOptions? Kube { get; init; }
 
-    /// <summary>A folder of Kubernetes YAML in place of an API server. Null: none.</summary>
-    public string? Folder { get; init; }
+    /// <summary>Folders of Kubernetes YAML in place of an API server; of two resources with one name, the one in the earlier folder counts. Empty: none.</summary>
+    public IReadOnlyList<string> Folders { get; init; } = [];
 
     /// <summary>MeshConfig as a file of YAML. A ConfigMap <c>istio</c> in the root namespace replaces it.</summary>
     public string? MeshFile { get; init; }
@@ -108,7 +108,7 @@ public sealed record Options
             case "--replica": return this with { Kube = (Kube ?? new()) with { Replica = value } };
             // Taken for the sake of manifests that were written for Istio's own control plane.
             case "--log_output_level" or "--domain" or "--keepaliveMaxServerConnectionAge" or "--log_as_json": return this;
-            case "--folder": return this with { Folder = value };
+            case "--folder": return this with { Folders = [.. Folders, value] };
             case "--meshConfig": return this with { MeshFile = value };
             case "--ca": return this with { CaFolder = value };
             case "--state": return this with { StateFolder = value };
@@ -181,7 +181,7 @@ public sealed record Options
           --kubeconfig FILE        the cluster that FILE describes
           --webhookAddr ADDRESS    /inject and /validate over TLS; closed unless given
           --native-sidecars MODE   auto, true or false
-          --folder DIR             Kubernetes YAML in place of an API server; a changed file takes effect at once
+          --folder DIR             Kubernetes YAML in place of an API server; a changed file takes effect at once; may be repeated, the first counts
           --meshConfig FILE        MeshConfig; a ConfigMap "istio" in the root namespace replaces it
           --grpcAddr ADDRESS       xDS in plain text        127.0.0.1:15010
           --secureGrpcAddr ADDRESS xDS over TLS             0.0.0.0:15012

@@ -8,7 +8,7 @@ namespace Mesh.Proxy;
 /// <summary>Everything the process was told at its start. Read once, from arguments, environment and the pod's files; nobody else looks there.</summary>
 internal sealed record Bootstrap
 {
-    public const string Version = "1.32.0";
+    public static readonly string Version = typeof(Bootstrap).Assembly.GetName().Version!.ToString(3);
 
     /// <summary>"sidecar" or "router" (a gateway). Only the node's name and the drain's direction depend on it.</summary>
     public required string Role { get; init; }

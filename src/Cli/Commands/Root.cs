@@ -23,6 +23,7 @@ internal static class Root
             ManifestCommand.Command,
             ProxyConfigCommand.Command,
             ProxyStatus.Command,
+            RunCommand.Command,
             TagCommand.Command,
             Traffic.Edges,
             Traffic.Stat,

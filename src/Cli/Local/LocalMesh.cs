@@ -82,11 +82,11 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
     }
 
     /// <summary>Starts the sidecar (or gateway) of one workload. Ready means: it has its certificate and its configuration.</summary>
-    public async Task StartProxyAsync(Workload workload, CancellationToken cancel, string? network = null)
+    public async Task<ChildProcess> StartProxyAsync(Workload workload, CancellationToken cancel, string? network = null)
     {
         var captured = network is not null;
         if (!captured)
-            foreach (var port in (int[])[15021, 15090, 15000, 15020, workload.InboundPort])
+            foreach (var port in (int[])[15021, 15090, 15000, 15020, .. workload.OwnPorts ?? [workload.InboundPort]])
                 RequireFree(new IPEndPoint(workload.Address, port));
 
         var environment = new Dictionary<string, string>
@@ -105,13 +105,14 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
         };
         if (!captured) environment["STATUS_ADDRESS"] = $"{workload.Address}";
 
-        var child = Start($"proxy-{workload.Name}", programs.Proxy,
+        var child = Start($"proxy-{workload.Name}{(workload.Labels is null ? "" : "." + workload.Namespace)}", programs.Proxy,
             ["proxy", workload.IsGateway ? "router" : "sidecar", "--domain", $"{workload.Namespace}.svc.cluster.local"], environment, network, captured ? 1337 : null);
         await WaitReadyAsync(child, new($"http://{workload.Address}:15021/healthz/ready"), cancel);
+        return child;
     }
 
-    public ChildProcess StartProgram(string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? network = null) =>
-        Start(name, program, arguments, environment ?? new Dictionary<string, string>(), network);
+    public ChildProcess StartProgram(string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? network = null, string? directory = null) =>
+        Start(name, program, arguments, environment ?? new Dictionary<string, string>(), network, directory: directory);
 
     /// <returns>Null when the proxy does not answer.</returns>
     public async Task<string?> MetricsOfAsync(Workload workload, CancellationToken cancel)
@@ -148,13 +149,35 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
         }
     }
 
+    /// <summary>Lets the control plane take up its folders at once, rather than when it sees that they stirred.</summary>
+    public async Task FlushAsync(CancellationToken cancel)
+    {
+        try
+        {
+            using var answer = await probe.PostAsync(new Uri($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/debug/flush"), null, cancel);
+        }
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException && !cancel.IsCancellationRequested)
+        {
+            return; // it is being started again, and reads everything then
+        }
+    }
+
+    public Task StopAsync(ChildProcess child) => child.StopAsync(Grace);
+
+    /// <summary>Forgets a child that ended.</summary>
+    public void Drop(ChildProcess child)
+    {
+        lock (children) children.Remove(child);
+        child.Dispose();
+    }
+
     /// <summary>Ends every process; nothing is started again.</summary>
     public async Task StopAsync()
     {
         await over.CancelAsync();
         await keeping;
         // Callers first: nothing should find its callee gone and count a failure.
-        await Task.WhenAll(children.AsEnumerable().Reverse().Select(child => child.StopAsync(Grace)));
+        await Task.WhenAll(children.ToArray().AsEnumerable().Reverse().Select(child => child.StopAsync(Grace)));
     }
 
     public async ValueTask DisposeAsync()
@@ -213,7 +236,7 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
     /// <summary>The control plane's own program signs who the workload is; the proxy shows that to the certificate authority.</summary>
     private async Task<string> WriteTokenAsync(Workload workload, bool captured, CancellationToken cancel)
     {
-        var file = Path.Combine(settings.State, $"{workload.Name}.token");
+        var file = Path.Combine(settings.State, $"{workload.Name}.{workload.Namespace}.token");
         var start = new ProcessStartInfo(programs.ControlPlane,
             ["token", "--state", settings.State, "--namespace", workload.Namespace, "--service-account", workload.ServiceAccount]) { RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = Process.Start(start)!;
@@ -234,10 +257,10 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
     }
 
     private ChildProcess Start(
-        string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, string? network = null, int? uid = null)
+        string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, string? network = null, int? uid = null, string? directory = null)
     {
-        var child = ChildProcess.Start(name, Path.Combine(settings.State, $"{name}.log"), program, arguments, environment, network, uid);
-        children.Add(child);
+        var child = ChildProcess.Start(name, Path.Combine(settings.State, $"{name}.log"), program, arguments, environment, network, uid, directory);
+        lock (children) children.Add(child);
         return child;
     }
 
@@ -275,7 +298,14 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
         }
     }
 
-    private static string LabelsJson(Workload workload) =>
+    private static string LabelsJson(Workload workload) => workload.Labels is { } labels
+        ? new JsonObject(Canonical(workload).Where(one => !labels.ContainsKey(one.Key)).Concat(labels).Select(label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value))).ToJsonString()
+        : LabelsOf(workload);
+
+    private static IEnumerable<KeyValuePair<string, string>> Canonical(Workload workload) =>
+        [new("service.istio.io/canonical-name", workload.App), new("service.istio.io/canonical-revision", workload.Version)];
+
+    private static string LabelsOf(Workload workload) =>
         $$"""{"app":"{{workload.App}}","version":"{{workload.Version}}","service.istio.io/canonical-name":"{{workload.App}}","service.istio.io/canonical-revision":"{{workload.Version}}"{{(workload.IsGateway ? ",\"istio\":\"ingressgateway\"" : "")}}}""";
 }
 

@@ -17,6 +17,12 @@ internal sealed record Workload(string Name, string Namespace, string App, strin
     public int InboundPort { get; init; } = 8000;
     public bool IsGateway { get; init; }
 
+    /// <summary>Null: those of <see cref="App"/> and <see cref="Version"/> alone.</summary>
+    public IReadOnlyDictionary<string, string>? Labels { get; init; }
+
+    /// <summary>Ports of its address that its sidecar listens on beside the usual ones. Null: <see cref="InboundPort"/>.</summary>
+    public IReadOnlyList<int>? OwnPorts { get; init; }
+
     /// <summary>Names of the services that it may call without capture: its sidecar listens on the service's own port at <see cref="Address"/>.</summary>
     public bool Calls { get; init; }
 

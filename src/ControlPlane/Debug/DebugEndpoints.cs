@@ -15,7 +15,7 @@ internal static class DebugEndpoints
     public static void Map(WebApplication app, Options options)
     {
         app.MapGet("/ready", (WorldFeed feed) => feed.Current is null ? Results.Text("not ready: no configuration was read yet", statusCode: 503) : Results.Text(""));
-        app.MapGet("/version", () => Results.Text($$"""{"version":"1.30.0","component":"pilot","revision":"{{options.Revision}}"}""", "application/json"));
+        app.MapGet("/version", () => Results.Text($$"""{"version":"{{Release.Version}}","component":"pilot","revision":"{{options.Revision}}"}""", "application/json"));
         app.MapGet("/metrics", async (HttpContext context, CollectorRegistry registry) =>
         {
             context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";

@@ -125,7 +125,7 @@ internal static class Pages
     public static void Refused(Utf8JsonWriter w, RefusedResources refused)
     {
         w.WriteStartArray();
-        foreach (var one in refused.All)
+        foreach (var one in refused.All.Concat(refused.Parts))
         {
             foreach (var finding in one.Findings)
             {

@@ -8,10 +8,10 @@ using Mesh.Model.Yaml;
 namespace Mesh.ControlPlane.Files;
 
 /// <summary>
-/// Kubernetes YAML from a folder in place of an API server. A bad resource is refused alone, with file, line, field and remedy; what was
+/// Kubernetes YAML from folders in place of an API server. A bad resource is refused alone, with file, line, field and remedy; what was
 /// accepted of it before keeps serving. One owner: <see cref="ScanAsync"/> is never run twice at a time.
 /// </summary>
-internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResources refused, TimeProvider time, ILogger log) : IDisposable
+internal sealed class FolderSource(IReadOnlyList<string> folders, WorldFeed feed, RefusedResources refused, TimeProvider time, ILogger log) : IDisposable
 {
     // What a person keeps in a folder, with ample room; a folder that holds more was given by mistake ("/").
     private const int FilesMax = 20_000;
@@ -20,7 +20,9 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
     // Beyond that many, looking at the whole folder is cheaper than going through the list.
     private const int StirredMax = 1_000;
 
-    private readonly SortedDictionary<string, FileState> files = new(StringComparer.Ordinal);
+    // Earlier folders first, within a folder by path: of two resources with one name the first counts.
+    private readonly SortedDictionary<string, FileState> files = new(Comparer<string>.Create((a, b) =>
+        IndexOf(folders, a).CompareTo(IndexOf(folders, b)) is not 0 and var byFolder ? byFolder : string.CompareOrdinal(a, b)));
     private readonly Dictionary<ResourceKey, Accepted> accepted = [];
     private readonly SemaphoreSlim oneScan = new(1, 1);
     private readonly Lock stirredGuard = new();
@@ -45,7 +47,6 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
     public async Task WatchAsync(CancellationToken cancellation)
     {
         using var woken = new SemaphoreSlim(0, 1);
-        using var watcher = new FileSystemWatcher(folder) { IncludeSubdirectories = true };
         void Stir(string? path)
         {
             lock (stirredGuard)
@@ -55,17 +56,37 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
                 if (woken.CurrentCount == 0) woken.Release();
             }
         }
-        watcher.Changed += (_, e) => Stir(e.FullPath);
-        watcher.Created += (_, e) => Stir(e.FullPath);
-        watcher.Deleted += (_, e) => Stir(e.FullPath);
+        var watchers = folders.Select(folder => Watcher(folder, Stir)).ToList();
+        try
+        {
+            await ScanWhenStirredAsync(woken, cancellation);
+        }
+        finally
+        {
+            foreach (var watcher in watchers) watcher.Dispose();
+        }
+    }
+
+    public void Dispose() => oneScan.Dispose();
+
+    private static FileSystemWatcher Watcher(string folder, Action<string?> stir)
+    {
+        var watcher = new FileSystemWatcher(folder) { IncludeSubdirectories = true };
+        watcher.Changed += (_, e) => stir(e.FullPath);
+        watcher.Created += (_, e) => stir(e.FullPath);
+        watcher.Deleted += (_, e) => stir(e.FullPath);
         watcher.Renamed += (_, e) =>
         {
-            if (IsYaml(e.OldFullPath)) Stir(e.OldFullPath);
-            Stir(e.FullPath);
+            if (IsYaml(e.OldFullPath)) stir(e.OldFullPath);
+            stir(e.FullPath);
         };
-        watcher.Error += (_, _) => Stir(null);
+        watcher.Error += (_, _) => stir(null);
         watcher.EnableRaisingEvents = true;
+        return watcher;
+    }
 
+    private async Task ScanWhenStirredAsync(SemaphoreSlim woken, CancellationToken cancellation)
+    {
         while (!cancellation.IsCancellationRequested)
         {
             try
@@ -81,12 +102,10 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
             }
             catch (IOException e)
             {
-                log.LogWarning("folder {Folder}: {Reason}; what was read before keeps serving", folder, e.Message);
+                log.LogWarning("folder {Folder}: {Reason}; what was read before keeps serving", string.Join(", ", folders), e.Message);
             }
         }
     }
-
-    public void Dispose() => oneScan.Dispose();
 
     private HashSet<string>? TakeStirred()
     {
@@ -118,7 +137,7 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
     /// <summary>Those that are there, and those that were.</summary>
     private List<string> AllPaths()
     {
-        var paths = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(IsYaml).Take(FilesMax + 1).ToList();
+        var paths = folders.SelectMany(folder => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)).Where(IsYaml).Take(FilesMax + 1).ToList();
         if (paths.Count > FilesMax) throw new IOException($"more than {FilesMax} files");
 
         var present = paths.ToHashSet(StringComparer.Ordinal);
@@ -163,7 +182,7 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
     private (List<Document> Documents, YamlError? Error) Parse(string path)
     {
         var documents = new List<Document>();
-        var nodes = YamlReader.Read(File.ReadAllText(path), Path.GetRelativePath(folder, path), out var error);
+        var nodes = YamlReader.Read(File.ReadAllText(path), Path.GetRelativePath(folders[IndexOf(folders, path)], path), out var error);
         foreach (var node in nodes.SelectMany(Items))
         {
             if (node is not MapNode map) continue;
@@ -235,6 +254,13 @@ internal sealed class FolderSource(string folder, WorldFeed feed, RefusedResourc
         var whole = new DateTimeOffset(now.Ticks - now.Ticks % TimeSpan.TicksPerSecond, TimeSpan.Zero);
         lastCreated = whole > lastCreated ? whole : lastCreated + TimeSpan.FromSeconds(1);
         return lastCreated;
+    }
+
+    private static int IndexOf(IReadOnlyList<string> folders, string path)
+    {
+        for (var i = 0; i < folders.Count; i++)
+            if (path.StartsWith(folders[i] + Path.DirectorySeparatorChar, StringComparison.Ordinal)) return i;
+        return folders.Count - 1;
     }
 
     private static bool IsYaml(string path) =>

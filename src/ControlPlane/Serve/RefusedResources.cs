@@ -11,9 +11,17 @@ public sealed record RefusedResource(string File, ResourceKey? Key, IReadOnlyLis
 internal sealed class RefusedResources
 {
     private ImmutableList<RefusedResource> all = [];
+    private IReadOnlyList<RefusedResource> parts = [];
     private readonly Lock guard = new();
 
     public IReadOnlyList<RefusedResource> All => Volatile.Read(ref all);
+
+    /// <summary>Resources that are in force, but not whole: patches of an EnvoyFilter that nothing here understands. Replaced with each World.</summary>
+    public IReadOnlyList<RefusedResource> Parts
+    {
+        get => Volatile.Read(ref parts);
+        set => Volatile.Write(ref parts, value);
+    }
 
     public bool Has(ResourceKey key) => All.Any(r => r.Key == key);
 

@@ -11,8 +11,9 @@ internal sealed class ServeMetrics(CollectorRegistry registry, Options options)
 
     private readonly IMetricFactory factory = Metrics.WithCustomRegistry(registry);
 
-    public IGauge Streams => OpenStreams.WithLabels("1.30.0");
+    public IGauge Streams => OpenStreams.WithLabels(Release.Version);
     public ICounter TurnedAway => field ??= factory.CreateCounter("pilot_xds_turned_away", "Streams refused because too many were open.");
+    public ICounter UnheardWorlds => field ??= factory.CreateCounter("pilot_world_subscriber_failures", "Parts of the control plane that failed when they were told of a new configuration.");
     public ICounter WriteTimeouts => field ??= factory.CreateCounter("pilot_xds_write_timeout", "Pilot XDS response write timeouts.");
 
     public IHistogram PushTime => field ??= factory.CreateHistogram(

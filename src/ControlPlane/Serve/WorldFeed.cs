@@ -15,7 +15,7 @@ public sealed record PublishedWorld(World World, long Serial, string Version, Da
 /// Takes resources from the sources, waits for a quiet moment, makes the next <see cref="World"/> and tells who serves it.
 /// One task owns the builder; sources may call from any thread.
 /// </summary>
-internal sealed class WorldFeed(Options options, TimeProvider time, ILogger<WorldFeed> log)
+internal sealed class WorldFeed(Options options, ServeMetrics metrics, TimeProvider time, ILogger<WorldFeed> log)
 {
     // A source that is faster than the builder waits; each item is a batch, and a batch may be large.
     private const int BatchesWaitingMax = 1_024;
@@ -36,7 +36,7 @@ internal sealed class WorldFeed(Options options, TimeProvider time, ILogger<Worl
     /// <summary>Null until the first World is made.</summary>
     public PublishedWorld? Current { get; private set; }
 
-    /// <summary>Called on the feed's task after <see cref="Current"/> changed; must not wait.</summary>
+    /// <summary>Called on the feed's task after <see cref="Current"/> changed; must not wait. One subscriber that fails is logged and counted; the others are told.</summary>
     public event Action<PublishedWorld>? Published;
 
     public void Submit(IReadOnlyList<ResourceEvent> events) => Write(new(events, null, null));
@@ -106,7 +106,22 @@ internal sealed class WorldFeed(Options options, TimeProvider time, ILogger<Worl
         serial++;
         Current = new(world, serial, $"{now:yyyy-MM-dd'T'HH:mm:ss'Z'}/{serial}", now) { ChangedAt = changedAt };
         log.LogDebug("world {Version}: {Count} resources", Current.Version, world.Resources.Length);
-        Published?.Invoke(Current);
+        Tell(Current);
+    }
+
+    private void Tell(PublishedWorld world)
+    {
+        foreach (var subscriber in Published?.GetInvocationList().Cast<Action<PublishedWorld>>() ?? [])
+            try
+            {
+                subscriber(world);
+            }
+            catch (Exception e)
+            {
+                // A fault of ours in one part must not end the serving of all: the next World is told to it again.
+                metrics.UnheardWorlds.Inc();
+                log.LogCritical(e, "{Part} failed when it was told of {Version}; it hears of the next one", subscriber.Method.DeclaringType?.Name, world.Version);
+            }
     }
 
     /// <returns>Null when the builder failed: what is served goes on being served, and the next change tries again.</returns>

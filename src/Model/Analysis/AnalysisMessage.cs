@@ -25,7 +25,7 @@ public sealed record AnalysisMessage(MessageType Type, AnalyzedResource? Resourc
         }
     }
 
-    public string DocumentationUrl => $"{Documentation}/{Code.ToLowerInvariant()}/?ref=istioctl-analyze";
+    public string DocumentationUrl => Code.StartsWith("MESH", StringComparison.Ordinal) ? "docs/reference/analysis-messages.md" : $"{Documentation}/{Code.ToLowerInvariant()}/?ref=istioctl-analyze";
 
     /// <summary>Where: in parentheses, with the cluster in brackets when there are several.</summary>
     public string Where(bool showCluster)

@@ -25,6 +25,7 @@ public static class AnalyzerList
         new("destinationrule.CaCertificateAnalyzer", "Checks if caCertificates is set when TLS mode is SIMPLE/MUTUAL", ServiceAnalyzers.CaCertificates),
         new("destinationrule.SubsetSelectPodAnalyzer", "Checks if pods are selected by subsets in destination rules.", ServiceAnalyzers.Subsets) { NeedsRuntime = true },
         new("envoyfilter.EnvoyPatchAnalyzer", "Checks an envoyFilters ", ClusterAnalyzers.EnvoyPatches),
+        new("envoyfilter.LeftOutPatchAnalyzer", "Checks for EnvoyFilter patches that this mesh does not know and leaves out", ClusterAnalyzers.LeftOutPatches),
         new("externalcontrolplane.ExternalControlPlaneAnalyzer", "Checks that the remote IstioOperator resources reference an external control plane", ClusterAnalyzers.ExternalControlPlane),
         new("gateway.CertificateAnalyzer", "Checks a gateway certificate", GatewayAnalyzers.Certificates),
         new("gateway.ConflictingGatewayAnalyzer", "Checks a gateway's selector, port number and hosts", GatewayAnalyzers.Conflicts) { NeedsRuntime = true },

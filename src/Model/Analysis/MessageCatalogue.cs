@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 
 namespace Mesh.Model.Analysis;
 
-/// <summary>All messages by code: Istio's words, so that scripts and eyes recognise them; cause and fix are our own.</summary>
+/// <summary>All messages by code: Istio's words, so that scripts and eyes recognise them; cause and fix are our own. Codes of MESH are about what only this mesh does.</summary>
 public static class MessageCatalogue
 {
     public static IReadOnlyList<MessageType> All { get; } =
@@ -279,6 +279,10 @@ public static class MessageCatalogue
             "Multiple ServiceEntries ({0}) define the same host \"{1}\" and port {2} with conflicting protocols ({3}).",
             "One host and port has one protocol; which of several definitions counts is not defined.",
             "Give the port the same protocol in all ServiceEntries."),
+        new("MESH0001", Level.Warning, "PatchLeftOut",
+            "The patch {0} of the EnvoyFilter is left out: {1}",
+            "The patch is well-formed, but of a kind, filter type or field that this mesh does not know. It is left out by itself; the other patches of the resource hold.",
+            "Use a resource that says the same (VirtualService, DestinationRule, Telemetry, AuthorizationPolicy), or a filter type that the message does not name."),
     ];
 
     private static readonly FrozenDictionary<string, MessageType> ByCode = All.ToFrozenDictionary(m => m.Code);

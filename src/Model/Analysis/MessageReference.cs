@@ -26,7 +26,7 @@ public static class MessageReference
         var text = new StringBuilder("""
             # Analysis messages
 
-            What `meshctl analyze` may say, by code. The codes, names and words are Istio's. `meshctl explain CODE` prints one entry offline.
+            What `meshctl analyze` may say, by code. The codes, names and words are Istio's, but for those of MESH, which are about what only this mesh does. `meshctl explain CODE` prints one entry offline.
             Made from the message table in `src/Model/Analysis/MessageCatalogue.cs`; do not edit by hand.
 
 

@@ -7,6 +7,9 @@ namespace Mesh.Model.World;
 public sealed record EgressScope(SidecarEgress? Listener, ImmutableArray<MeshService> Services, ImmutableArray<VirtualService> VirtualServices)
 {
     public int Port => Listener?.Port?.Number ?? 0;
+
+    /// <summary>Callers name host and port in the request itself, so that one listener is for all HTTP ports.</summary>
+    public bool IsHttpProxy => Listener?.Port is { } port && port.Protocol.Equals("HTTP_PROXY", StringComparison.OrdinalIgnoreCase);
 }
 
 /// <summary>The services, routes and rules that proxies of one namespace and one Sidecar see. Shared by all of them.</summary>
@@ -75,7 +78,7 @@ public sealed class Scope
         var all = Everything(registry, ns);
         var services = OncePerHost(registry.Services.Where(service => service.IsVisibleIn(ns) && Imports(service.Namespace, service.Host)), ns);
         return new(
-            egress, egress.Port is { Number: > 0 } port ? [.. services.Where(service => service.PortNumbered(port.Number) is not null)] : services,
+            egress, egress.Port is { Number: > 0 } port && !port.Protocol.Equals("HTTP_PROXY", StringComparison.OrdinalIgnoreCase) ? [.. services.Where(service => service.PortNumbered(port.Number) is not null)] : services,
             [.. all.VirtualServices.Where(ImportsRoute)]);
     }
 

@@ -4,6 +4,7 @@ namespace Mesh.SystemTests.Demo;
 internal static class Programs
 {
     public static string Meshctl { get; } = Find("meshctl");
+    public static string SampleService { get; } = Find("mesh-service");
 
     private static string Find(string name)
     {

@@ -37,7 +37,7 @@ internal sealed class ControlPlaneRig : IAsyncDisposable
             SecureGrpc = any,
             Http = any,
             Monitoring = any,
-            Folder = Path.Combine(root, "config"),
+            Folders = [Path.Combine(root, "config")],
             StateFolder = Path.Combine(root, "state"),
         };
         var stop = new CancellationTokenSource(TimeSpan.FromSeconds(30));

@@ -31,6 +31,12 @@ internal static class OutboundListeners
         foreach (var egress in view.Scope.Egress)
         {
             var bound = egress.Listener is { Bind.Length: > 0 } listener ? listener.Bind : null;
+            if (egress.IsHttpProxy)
+            {
+                var at = bound ?? "127.0.0.1";
+                At(at, egress.Port, () => new(at, egress.Port, egress) { Binds = true }).Http($"{egress.Port}");
+                continue;
+            }
             foreach (var service in egress.Services)
                 foreach (var port in service.Ports)
                 {

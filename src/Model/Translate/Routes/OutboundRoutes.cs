@@ -11,25 +11,45 @@ internal static class OutboundRoutes
     /// <param name="hosts">Gets every encoded host, so that somebody holds it.</param>
     public static NamedResource Build(View view, Parts parts, RouteNeed need, List<EncodedHost> hosts)
     {
+        var isForAllPorts = need.Egress.IsHttpProxy;
         var head = new RouteConfiguration
         {
             Name = need.Name,
             ValidateClusters = false,
-            IgnorePortInHostMatching = true,
+            IgnorePortInHostMatching = !isForAllPorts,
             MaxDirectResponseBodySizeBytes = 1_048_576,
         };
-        var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         var table = new List<EncodedHost>();
-        foreach (var (service, host, vs) in Hosts(view, need))
-        {
-            if (need.Only is not null && table.Count > 0) break;
-            if (Encoded(view, parts, new(service, host, vs), need, taken, hosts) is { } made) table.Add(made);
-        }
+        if (isForAllPorts) AddAllPorts(view, need, table);
+        else AddPort(view, parts, need, table, hosts);
         if (need.Only is null) table.Add(HostBytes.Encode(VirtualHosts.CatchAll(view.Scope.Outbound, view.Shape.CountsAttempts)));
         var whole = HostBytes.Table(head, table);
         return view.Patches.Touches("ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE")
             ? NamedResource.Of(need.Name, Patching.Apply(RouteConfiguration.Parser.ParseFrom(whole.Body), view.Patches, "SIDECAR_OUTBOUND"))
             : whole;
+    }
+
+    private static void AddPort(View view, Parts parts, RouteNeed need, List<EncodedHost> table, List<EncodedHost> hosts)
+    {
+        var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        foreach (var (service, host, vs) in Hosts(view, need))
+        {
+            if (need.Only is not null && table.Count > 0) break;
+            if (Encoded(view, parts, new(service, host, vs), need, taken, hosts) is { } made) table.Add(made);
+        }
+    }
+
+    /// <summary>A forward proxy's table: the port is part of the name that is asked for, and left away where it is 80.</summary>
+    private static void AddAllPorts(View view, RouteNeed need, List<EncodedHost> table)
+    {
+        var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        var ports = need.Egress.Services.SelectMany(service => service.Ports).Where(port => port.Protocol.IsHttpOrAuto()).Select(port => port.Number).Append(80).Distinct().Order();
+        foreach (var port in ports)
+            foreach (var (service, host, vs) in Hosts(view, need with { Port = port }))
+            {
+                var names = Domains(view, service, host).SelectMany(name => port == 80 ? [name, $"{name}:80"] : new[] { $"{name}:{port}" }).Where(taken.Add).ToList();
+                if (names.Count > 0) table.Add(HostBytes.Encode(Host(view, new(service, host, vs), port, names)));
+            }
     }
 
     /// <returns>Null when other hosts took all its names.</returns>
