@@ -24,11 +24,12 @@ public static class Relay
     public readonly record struct Outcome(IoStatus Status, bool BrokenByUpstream);
 
     /// <summary>Leaves both connections to the caller: in good order when Ok, aborted otherwise.</summary>
-    public static async ValueTask<Outcome> RunAsync(Connection downstream, Connection upstream, TimeSpan idle, Progress progress)
+    /// <param name="beforeDown">Reads what the upstream says first and is not to be passed on, while the other direction is already under way.</param>
+    public static async ValueTask<Outcome> RunAsync(Connection downstream, Connection upstream, TimeSpan idle, Progress progress, Func<ValueTask>? beforeDown = null)
     {
         progress.LastMove = downstream.Loop.Clock.GetTimestamp();
         var up = PumpAsync(downstream, upstream, idle, progress, isUp: true);
-        var down = PumpAsync(upstream, downstream, idle, progress, isUp: false);
+        var down = beforeDown is null ? PumpAsync(upstream, downstream, idle, progress, isUp: false) : PumpAfterAsync(beforeDown, upstream, downstream, idle, progress);
         var (upStatus, upByWriter) = await up;
         var (downStatus, downByWriter) = await down;
 
@@ -37,6 +38,12 @@ public static class Relay
         // The second to fail was aborted by the first: Aborted is never the cause.
         var upIsCause = upStatus is not (IoStatus.End or IoStatus.Aborted);
         return upIsCause ? new(upStatus, upByWriter) : new(downStatus, !downByWriter);
+    }
+
+    private static async ValueTask<(IoStatus Status, bool ByWriter)> PumpAfterAsync(Func<ValueTask> before, Connection upstream, Connection downstream, TimeSpan idle, Progress progress)
+    {
+        await before();
+        return await PumpAsync(upstream, downstream, idle, progress, isUp: false);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -122,6 +122,7 @@ internal sealed class Sidecar : IDisposable
     {
         listeners.StopAccepting(_ => true);
         worker.Logs.Flush();
+        worker.Exports.Flush();
     });
 
     public void OnLoops(Action<Worker, Listeners> action)

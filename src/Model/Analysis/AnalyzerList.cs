@@ -47,6 +47,7 @@ public static class AnalyzerList
         new("telemetry.LightstepAnalyzer", "Validates that lightstep provider is still used", SelectorAnalyzers.Lightstep),
         new("telemetry.ProviderAnalyzer", "Validates that providers in telemetry resource is valid", SelectorAnalyzers.Providers),
         new("telemetry.SelectorAnalyzer", "Validates that telemetries that define a selector match at least one pod, and that there aren't multiple telemetry resources that select overlapping pods", SelectorAnalyzers.Telemetries) { NeedsRuntime = true },
+        new("telemetry.UnsupportedProviderAnalyzer", "Checks that the providers that telemetries name are of types that proxies of this mesh write to", SelectorAnalyzers.UnsupportedProviders),
         new("virtualservice.ConflictingMeshGatewayHostsAnalyzer", "Checks if multiple virtual services associated with the mesh gateway have conflicting hosts", VirtualServiceAnalyzers.MeshHosts),
         new("virtualservice.DestinationHostAnalyzer", "Checks the destination hosts associated with each virtual service", VirtualServiceAnalyzers.Destinations) { NeedsRuntime = true },
         new("virtualservice.DestinationRuleAnalyzer", "Checks the destination rules associated with each virtual service", VirtualServiceAnalyzers.Subsets),

@@ -283,6 +283,10 @@ public static class MessageCatalogue
             "The patch {0} of the EnvoyFilter is left out: {1}",
             "The patch is well-formed, but of a kind, filter type or field that this mesh does not know. It is left out by itself; the other patches of the resource hold.",
             "Use a resource that says the same (VirtualService, DestinationRule, Telemetry, AuthorizationPolicy), or a filter type that the message does not name."),
+        new("MESH0002", Level.Warning, "UnsupportedTelemetryProvider",
+            "The provider {0} is of type {1}, which proxies do not write to; this part of the Telemetry ({2}) has no effect. Supported here: {3}.",
+            "MeshConfig may define providers of all types that Istio knows; the proxies of this mesh speak to some of them.",
+            "Name a provider of a supported type. Most collectors take OpenTelemetry (opentelemetry for traces, envoyOtelAls for logs)."),
     ];
 
     private static readonly FrozenDictionary<string, MessageType> ByCode = All.ToFrozenDictionary(m => m.Code);

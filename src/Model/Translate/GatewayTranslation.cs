@@ -6,7 +6,7 @@ namespace Mesh.Model.Translate;
 /// <summary>Everything a gateway is sent.</summary>
 internal static class GatewayTranslation
 {
-    private const string GatewayNameLabel = "gateway.networking.k8s.io/gateway-name";
+    internal const string GatewayNameLabel = "gateway.networking.k8s.io/gateway-name";
 
     public static ProxyConfiguration Build(View view, Parts parts, ProxyConfiguration? before)
     {

@@ -13,6 +13,8 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
 {
     private static readonly TimeSpan PatternTimeout = TimeSpan.FromMilliseconds(200);
 
+    private static readonly (Signal Signal, string Name)[] ExportSignals = [(Signal.Spans, "spans"), (Signal.Logs, "logs")];
+
     private bool _healthFailed;
 
     public bool HealthFailed => _healthFailed;
@@ -73,6 +75,14 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
         yield return new("mesh_protocol_errors_total", "", counters.Sum(c => c.ProtocolErrors), true);
         yield return new("mesh_tls_handshakes_total", "", counters.Sum(c => c.TlsHandshakes), true);
         yield return new("mesh_tls_failures_total", "", counters.Sum(c => c.TlsFailures), true);
+        foreach (var (signal, name) in ExportSignals)
+        {
+            var label = $"signal=\"{name}\"";
+            yield return new("mesh_export_sent_total", label, counters.Sum(c => c.ExportsOf(signal).Sent), true);
+            yield return new("mesh_export_failures_total", label, counters.Sum(c => c.ExportsOf(signal).Failures), true);
+            yield return new("mesh_export_dropped_total", label + ",reason=\"queue_full\"", counters.Sum(c => c.ExportsOf(signal).DroppedFull), true);
+            yield return new("mesh_export_dropped_total", label + ",reason=\"collector\"", counters.Sum(c => c.ExportsOf(signal).DroppedRefused), true);
+        }
         foreach (var (name, states) in ClusterStates())
         {
             var label = $"cluster_name=\"{name.Replace("\\", "\\\\").Replace("\"", "\\\"")}\"";

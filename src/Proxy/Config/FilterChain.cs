@@ -14,6 +14,7 @@ internal sealed record FilterChain
 
     /// <summary>Asked in order before the terminal below gets the connection.</summary>
     public ImmutableArray<NetworkFilterSettings> Filters { get; init; } = [];
+    public CompiledCell MetricsCell { get; } = new();
 
     // Exactly one of the two; none means that the connection is closed once the filters have seen it.
     public HttpConnectionSettings? Http { get; init; }

@@ -28,6 +28,7 @@ internal sealed record HttpConnectionSettings
     public string? RoutesName { get; init; }
 
     public ImmutableArray<HttpFilterSettings> Filters { get; init; } = [];
+    public CompiledCell MetricsCell { get; } = new();
     public ImmutableArray<AccessLogSettings> AccessLogs { get; init; } = [];
     /// <summary>Null: no spans.</summary>
     public TracingSettings? Tracing { get; init; }

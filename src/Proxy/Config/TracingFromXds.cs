@@ -33,6 +33,7 @@ internal static class TracingFromXds
         CustomTag.TypeOneofCase.RequestHeader => new(proto.Tag, TraceTagKind.RequestHeader, proto.RequestHeader.Name.ToLowerInvariant(), proto.RequestHeader.DefaultValue),
         CustomTag.TypeOneofCase.Metadata => new(proto.Tag, TraceTagKind.Metadata,
             string.Join(':', proto.Metadata.MetadataKey.Path.Select(segment => segment.Key).Prepend(proto.Metadata.MetadataKey.Key)), proto.Metadata.DefaultValue),
+        CustomTag.TypeOneofCase.Value => new(proto.Tag, TraceTagKind.Formatter, "", "") { Format = new(proto.Value) },
         _ => throw new ConfigRefusedException("a custom tag without a kind"),
     };
 
@@ -50,7 +51,8 @@ internal static class TracingFromXds
                     Hostname = zipkin.CollectorHostname,
                     TraceId128Bit = zipkin.TraceId128Bit,
                     SharedSpan = zipkin.SharedSpanContext ?? true,
-                    Propagation = TraceHeaders.B3,
+                    Timeout = TimeSpan.FromSeconds(5),
+                    Propagation = zipkin.TraceContextOption == ZipkinConfig.Types.TraceContextOption.UseB3WithW3CPropagation ? TraceHeaders.B3 | TraceHeaders.W3C : TraceHeaders.B3,
                 };
             case "envoy.config.trace.v3.OpenTelemetryConfig":
                 var otel = Unpack(config, OpenTelemetryConfig.Parser);
@@ -60,9 +62,10 @@ internal static class TracingFromXds
                     Provider = overHttp is null ? TraceProvider.OpenTelemetryGrpc : TraceProvider.OpenTelemetryHttp,
                     Cluster = overHttp?.HttpUri.Cluster ?? Service(otel.GrpcService).Cluster,
                     Endpoint = overHttp?.HttpUri.Uri ?? "",
+                    Hostname = overHttp is null ? otel.GrpcService.EnvoyGrpc.Authority : "",
                     ServiceName = otel.ServiceName,
                     Timeout = Limit(overHttp is null ? otel.GrpcService.Timeout : overHttp.HttpUri.Timeout) ?? TimeSpan.FromSeconds(10),
-                    Headers = overHttp is null ? [] : [.. overHttp.RequestHeadersToAdd.Select(h => KeyValuePair.Create(h.Header.Key, h.Header.Value))],
+                    Headers = overHttp is null ? [.. otel.GrpcService.InitialMetadata.Select(h => KeyValuePair.Create(h.Key, h.Value))] : [.. overHttp.RequestHeadersToAdd.Select(h => KeyValuePair.Create(h.Header.Key, h.Header.Value))],
                     Propagation = TraceHeaders.W3C,
                 };
             case "envoy.config.trace.v3.DatadogConfig":

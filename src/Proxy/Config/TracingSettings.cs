@@ -6,6 +6,7 @@ internal enum TraceProvider { Zipkin, OpenTelemetryGrpc, OpenTelemetryHttp, Data
 
 internal sealed record TracingSettings
 {
+    public CompiledCell Cell { get; } = new();
     public TraceProvider Provider { get; init; } = TraceProvider.None;
     public string Cluster { get; init; } = "";
     public string Endpoint { get; init; } = "";
@@ -35,4 +36,8 @@ internal enum TraceHeaders { None = 0, B3 = 1, W3C = 2 }
 
 internal enum TraceTagKind { Literal, Environment, RequestHeader, Metadata, Formatter }
 
-internal sealed record TraceTag(string Tag, TraceTagKind Kind, string Value, string Default);
+internal sealed record TraceTag(string Tag, TraceTagKind Kind, string Value, string Default)
+{
+    /// <summary>For <see cref="TraceTagKind.Formatter"/>: the value with its operators.</summary>
+    public FormatText Format { get; init; } = FormatText.Empty;
+}

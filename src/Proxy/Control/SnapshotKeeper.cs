@@ -35,7 +35,7 @@ internal sealed class SnapshotKeeper : IDisposable
 
     public string? Put(string typeUrl, string name, object resource, string version, Any body)
     {
-        var refusal = _builder.Put(name, resource);
+        var refusal = (resource is Listener listener ? Formats.Refusal(listener) : null) ?? _builder.Put(name, resource);
         if (refusal is not null) return refusal;
 
         var received = new ReceivedResource(version, body, _time.GetUtcNow());

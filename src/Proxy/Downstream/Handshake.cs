@@ -34,7 +34,7 @@ internal static class Handshake
         worker.Counters.TlsHandshakes++;
         client.Alpn = secured.Alpn;
         client.Peer = secured.PeerIdentity as PeerIdentity;
-        client.TlsVersion = secured.Version.ToString();
+        client.TlsVersion = Observe.TlsNames.Of(secured.Version) ?? "";
         client.CipherSuite = secured.CipherSuite;
         client.LocalUri = worker.Secure.OwnUri(chain.Tls!);
         if (secured.ServerName is { Length: > 0 } name) client.ServerName = name.ToLowerInvariant();

@@ -114,6 +114,8 @@ internal sealed class Exchange
     public System.Net.IPEndPoint? UpstreamRemote { get; set; }
     /// <summary>The certificate the upstream showed.</summary>
     public Security.PeerIdentity? UpstreamPeer { get; set; }
+    /// <summary>How the upstream connection is secured; null over plain text.</summary>
+    public Mesh.Net.Tls.TlsConnection? UpstreamTls { get; private set; }
     public string UpstreamProtocol { get; set; } = "";
     public WorkloadLabels? UpstreamLabels { get; set; }
     /// <summary>The caller told its metadata on this exchange: the answer brings ours.</summary>
@@ -149,8 +151,6 @@ internal sealed class Exchange
 
     public long RequestBytes { get; set; }
     public long ResponseBytes { get; set; }
-    public long RequestHeadBytes { get; set; }
-    public long ResponseHeadBytes { get; set; }
     public DateTimeOffset StartedUtc { get; private set; }
     public long StartedAt { get; private set; }
     public long RequestEndedAt { get; set; }
@@ -174,7 +174,7 @@ internal sealed class Exchange
         Span = null;
         OriginalPath = HashCookie = WantedEndpoint = UpstreamFailure = null;
         (Routes, VirtualHost, Route, WeightedCluster, Hash) = (null, null, null, null, null);
-        (Cluster, Endpoint, UpstreamLocal, UpstreamRemote, UpstreamPeer) = (null, null, null, null, null);
+        (Cluster, Endpoint, UpstreamLocal, UpstreamRemote, UpstreamPeer, UpstreamTls) = (null, null, null, null, null, null);
         (UpstreamLabels, DownstreamLabels) = (null, client.PeerLabels);
         AlpnOverrides = [];
         Deadline = Deadline.Never;
@@ -183,7 +183,7 @@ internal sealed class Exchange
         Attempt = Status = FiltersAsked = 0;
         GrpcStatus = -1;
         Flags = default;
-        RequestMessages = ResponseMessages = RequestBytes = ResponseBytes = RequestHeadBytes = ResponseHeadBytes = 0;
+        RequestMessages = ResponseMessages = RequestBytes = ResponseBytes = 0;
         RequestEndedAt = UpstreamStartedAt = UpstreamFirstByteAt = UpstreamEndedAt = ResponseStartedAt = EndedAt = 0;
         Response = OwnResponse;
         OwnResponse.Clear();
@@ -239,8 +239,10 @@ internal sealed class Exchange
     {
         Upstream = stream;
         var connection = stream.Connection;
-        (UpstreamLocal, UpstreamRemote, UpstreamPeer) = (connection.Local, connection.Remote, connection.Peer);
-        UpstreamProtocol = connection.Alpn.Length > 0 && connection.Alpn is "h2" or "mesh-h2" ? "HTTP/2" : "HTTP/1.1";
+        (UpstreamLocal, UpstreamRemote, UpstreamPeer, UpstreamTls) = (connection.Local, connection.Remote, connection.Peer, connection.Tls);
+        // Between our own sidecars one HTTP/2 connection carries both: what counts is what the exchange is.
+        var isHttp2 = connection.Alpn == Security.TlsContexts.MeshH2 ? Request.Version == Mesh.Http.HttpVersion.Http2 : stream is Upstream.H2UpstreamStream;
+        UpstreamProtocol = isHttp2 ? "HTTP/2" : "HTTP/1.1";
         UpstreamStartedAt = Clock.GetTimestamp();
         if (timeout is { } limit) _tryTimer.Arm(Deadline.After(Clock, limit));
     }

@@ -198,6 +198,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         filters.OnEnd(exchange);
         RequestStats.Record(exchange);
         exchange.Worker.Logs.Record(exchange);
+        Tracing.End(exchange);
         exchange.Worker.Samples.Offer(exchange);
         exchange.EndAttempt();
         exchange.Upload.End();

@@ -11,24 +11,26 @@ internal static class RequestStats
 
     public static void Record(Exchange exchange)
     {
-        var series = SeriesOf(exchange);
-        var milliseconds = (exchange.EndedAt - exchange.StartedAt) / NanosecondsPerMillisecond;
-        var grpc = exchange.IsGrpc ? exchange.GrpcStatus : -1;
-        series.Record(exchange.Status, exchange.Flags, grpc, milliseconds, exchange.RequestBytes, exchange.ResponseBytes);
-        if (exchange.RequestMessages + exchange.ResponseMessages > 0)
-            series.RecordMessages(exchange.Status, exchange.Flags, grpc, exchange.RequestMessages, exchange.ResponseMessages);
+        var plan = MetricPlan.Of(exchange.Settings);
+        var series = SeriesOf(exchange, plan);
+        series.UsedAt = exchange.EndedAt;
+        var values = plan is { ExpressionCount: > 0 } ? plan.Evaluate(new(exchange)) : [];
+        var outcome = series.For(exchange.Status, exchange.Flags, exchange.IsGrpc ? exchange.GrpcStatus : -1, values);
+        outcome.Add((exchange.EndedAt - exchange.StartedAt) / NanosecondsPerMillisecond, exchange.RequestBytes, exchange.ResponseBytes);
+        outcome.RequestMessages += exchange.RequestMessages;
+        outcome.ResponseMessages += exchange.ResponseMessages;
     }
 
-    private static RequestSeries SeriesOf(Exchange exchange)
+    private static RequestSeries SeriesOf(Exchange exchange, MetricPlan? plan)
     {
-        var key = KeyOf(exchange);
+        var key = KeyOf(exchange, plan);
         var cache = exchange.Cluster?.Series ?? exchange.Worker.SeriesWithoutCluster;
-        return cache.Find(key) ?? cache.Add(key, exchange.Worker.Counters.RequestsFor(LabelsOf(exchange, key)));
+        return cache.Find(key) ?? cache.Add(key, exchange.Worker.Counters.RequestsFor(LabelsOf(exchange, key), exchange.EndedAt));
     }
 
-    private static SeriesKey KeyOf(Exchange exchange) => exchange.Client.IsInbound
-        ? new(exchange.DownstreamLabels, exchange.Client.Peer?.SpiffeId, exchange.Client.IsMutualTls, exchange.IsGrpc, null)
-        : new(exchange.UpstreamLabels, exchange.UpstreamPeer?.SpiffeId, exchange.UpstreamPeer is not null, exchange.IsGrpc, exchange.Endpoint);
+    private static SeriesKey KeyOf(Exchange exchange, MetricPlan? plan) => exchange.Client.IsInbound
+        ? new(exchange.DownstreamLabels, exchange.Client.Peer?.SpiffeId, exchange.Client.IsMutualTls, exchange.IsGrpc, null, plan)
+        : new(exchange.UpstreamLabels, exchange.UpstreamPeer?.SpiffeId, exchange.UpstreamPeer is not null, exchange.IsGrpc, exchange.Endpoint, plan);
 
     private static SeriesLabels LabelsOf(Exchange exchange, in SeriesKey key)
     {
@@ -37,10 +39,11 @@ internal static class RequestStats
         var ownUri = worker.Node.Identity;
         var service = ServiceLabels.Of(exchange.Cluster?.Config, exchange.Client.IsInbound || worker.Node.IsGateway ? null : exchange.Request);
         var protocol = exchange.IsGrpc ? "grpc" : "http";
-        return exchange.Client.IsInbound
-            ? new("destination", key.Peer ?? ServiceLabels.ByPrincipal(key.Principal), key.Principal ?? "unknown", own, key.IsMutual ? ownUri : "unknown",
+        var labels = exchange.Client.IsInbound
+            ? new SeriesLabels("destination", key.Peer ?? ServiceLabels.ByPrincipal(key.Principal), key.Principal ?? "unknown", own, key.IsMutual ? ownUri : "unknown",
                 service.Host, service.Name, service.Namespace == "unknown" ? own.Namespace : service.Namespace, protocol, key.IsMutual ? "mutual_tls" : "none")
-            : new("source", own, key.IsMutual ? ownUri : "unknown", key.Peer ?? ServiceLabels.OfEndpoint(exchange.Endpoint?.Endpoint), key.Principal ?? "unknown",
+            : new SeriesLabels("source", own, key.IsMutual ? ownUri : "unknown", key.Peer ?? ServiceLabels.OfEndpoint(exchange.Endpoint?.Endpoint), key.Principal ?? "unknown",
                 service.Host, service.Name, service.Namespace, protocol, "unknown");
+        return key.Plan is null ? labels : labels with { Plan = key.Plan };
     }
 }

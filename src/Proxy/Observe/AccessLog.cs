@@ -12,20 +12,38 @@ internal sealed class AccessLog
     private readonly LineFormat? text;
     private readonly JsonLine? json;
     private readonly AccessLogRule? filter;
+    private readonly KeyValuePair<string, LineFormat>[] attributes = [];
 
     private AccessLog(AccessLogSettings settings)
     {
         Settings = settings;
-        if (settings.Json is { } fields) json = JsonLine.Compile(fields, settings.OmitEmptyValues);
+        if (settings.Sink == AccessLogSink.OpenTelemetry)
+        {
+            text = settings.TextFormat is null ? null : LineFormat.Compile(settings.TextFormat);
+            attributes = [.. (settings.Json?.Fields ?? []).Select(field => KeyValuePair.Create(field.Key, LineFormat.Compile(field.Value.Text ?? "")))];
+            Collector = Collector.Of(settings);
+        }
+        else if (settings.Json is { } fields) json = JsonLine.Compile(fields, settings.OmitEmptyValues);
         else text = LineFormat.Compile(settings.TextFormat ?? LineFormat.Default);
         filter = settings.Filter is null ? null : AccessLogRule.Compile(settings.Filter);
     }
 
     public AccessLogSettings Settings { get; }
 
+    /// <summary>Null for logs that are files.</summary>
+    public Collector? Collector { get; }
+
     public static AccessLog Of(AccessLogSettings settings) => settings.Cell.Get(settings, static s => new AccessLog(s));
 
     public bool Wants(in FormatSource source) => filter is null || filter.Wants(source);
+
+    /// <summary>The request as a log record of OpenTelemetry.</summary>
+    public byte[] Record(in FormatSource source)
+    {
+        var fields = new KeyValuePair<string, string>[attributes.Length];
+        for (var i = 0; i < fields.Length; i++) fields[i] = KeyValuePair.Create(attributes[i].Key, attributes[i].Value.ToText(source));
+        return Otlp.Log(source.StartedUtc, text?.ToText(source) ?? "", fields, source.Exchange?.Span as Span);
+    }
 
     /// <summary>Writes the line, with the line end it has. Allocates nothing.</summary>
     /// <returns>How many bytes of <paramref name="room"/> it took.</returns>

@@ -48,6 +48,7 @@ internal sealed class Expression
 
     private sealed class Attribute(string path) : Node
     {
+        public string Path => path;
         public override ExpressionValue Evaluate(in FormatSource source) => ExpressionAttributes.Read(source, path, null);
     }
 
@@ -110,6 +111,7 @@ internal sealed class Expression
         private ExpressionValue In(ExpressionValue wanted, in FormatSource source)
         {
             if (wanted.IsError) return wanted;
+            if (right is Attribute headers && wanted.Text is { } name) return ExpressionAttributes.Contains(source, headers.Path, name);
             if (right is not ListNode list) return ExpressionValue.Error;
             foreach (var item in list.Items)
                 if (item.Evaluate(source).Equals(wanted)) return ExpressionValue.Of(true);
@@ -147,6 +149,8 @@ internal sealed class Expression
                 case "size": return value.Text is { } counted ? ExpressionValue.Of(counted.Length) : ExpressionValue.Error;
                 case "string": return ExpressionValue.Of(value.ToString());
                 case "int" or "uint" or "double": return value.IsNumber ? value : Number(value);
+                case "timestamp": return value.Text is { } instant && DateTimeOffset.TryParse(instant, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
+                    ? ExpressionValue.Of(at.ToUnixTimeMilliseconds() / 1000.0) : ExpressionValue.Error;
                 case "duration": return value.Text is { } text && ExpressionValue.TryDuration(text, out var seconds) ? ExpressionValue.Of(seconds) : ExpressionValue.Error;
                 case "lowerAscii": return value.Text is { } upper ? ExpressionValue.Of(upper.ToLowerInvariant()) : ExpressionValue.Error;
                 case "matches" when pattern is not null: return value.Text is { } matched ? ExpressionValue.Of(pattern.IsSearchMatch(matched)) : ExpressionValue.Error;
@@ -168,7 +172,7 @@ internal sealed class Expression
     private sealed class Parser(string text)
     {
         private static readonly string[] Functions =
-            ["size", "string", "int", "uint", "double", "duration", "has", "matches", "startsWith", "endsWith", "contains", "lowerAscii"];
+            ["size", "string", "int", "uint", "double", "duration", "timestamp", "has", "matches", "startsWith", "endsWith", "contains", "lowerAscii"];
 
         private int at;
         private int depth;
@@ -272,7 +276,7 @@ internal sealed class Expression
                     var key = ParseChoice();
                     Expect("]");
                     // A constant key is part of the path, so that a.b and a['b'] are the same.
-                    if (key is Literal && path.StartsWith("metadata", StringComparison.Ordinal) && key.Evaluate(default) is { Text: { } constant }) path = $"{path}.{Escape(constant)}";
+                    if (key is Literal && path.Contains("metadata", StringComparison.Ordinal) && key.Evaluate(default) is { IsError: false } constant) path = $"{path}.{Escape(constant.ToString())}";
                     else node = new Lookup(path, key);
                 }
                 else

@@ -25,10 +25,12 @@ internal readonly ref struct FormatSource
     public Worker Worker { get; }
     public ReadOnlySpan<byte> LocalReplyBody { get; }
 
-    private Endpoint? UpstreamEndpoint => Exchange is null ? Connection!.UpstreamEndpoint : Exchange.Endpoint?.Endpoint;
+    public Endpoint? UpstreamEndpoint => Exchange is null ? Connection!.UpstreamEndpoint : Exchange.Endpoint?.Endpoint;
     private IPEndPoint? UpstreamLocal => Exchange is null ? Connection!.UpstreamLocal : Exchange.UpstreamLocal;
     private IPEndPoint? UpstreamRemote => Exchange is null ? Connection!.UpstreamRemote : Exchange.UpstreamRemote;
     private Security.PeerIdentity? UpstreamPeer => Exchange is null ? Connection!.UpstreamPeer : Exchange.UpstreamPeer;
+    private Net.Tls.TlsConnection? UpstreamTls => Exchange is null ? Connection!.UpstreamTls : Exchange.UpstreamTls;
+    public Metadata? ClusterMetadata => (Exchange is null ? Connection!.UpstreamConfig : Exchange.Cluster?.Config)?.Metadata;
     private IPEndPoint Source => Exchange?.Source ?? Client.Source;
 
     /// <summary>False when there is no value; what may have been written then is to be taken back.</summary>
@@ -40,15 +42,17 @@ internal readonly ref struct FormatSource
             case OperatorKind.PathWithoutQuery: return WithoutQuery(ref line, op);
             case OperatorKind.ResponseHeader: return Exchange is not null && (ResponseField(ref line, op.Header, op.Pseudo) || ResponseField(ref line, op.OtherHeader, op.OtherPseudo));
             case OperatorKind.ResponseTrailer: return Exchange is not null && op.Header is not null && Field(ref line, Exchange.ResponseTrailers, op.Header);
+            case OperatorKind.Path: return PathOf(ref line, op.Arguments);
+            case OperatorKind.QueryParameters: return Exchange is not null && Exchange.Request.Query.Length > 1 && Bytes(ref line, Exchange.Request.Query[1..]);
             case OperatorKind.QueryParameter: return Exchange is not null && op.Arguments.Length > 0 && Query(ref line, op.Arguments[0]);
 
-            case OperatorKind.StartTime: op.Time!.Write(ref line, Exchange?.StartedUtc ?? Connection!.StartedUtc); return true;
+            case OperatorKind.StartTime: op.Time!.Write(ref line, StartedUtc); return true;
             case OperatorKind.EmitTime: op.Time!.Write(ref line, Worker.Loop.Clock.GetUtcNow()); return true;
             case OperatorKind.BytesReceived: return Number(ref line, Exchange?.RequestBytes ?? Connection!.BytesReceived);
             case OperatorKind.BytesSent: return Number(ref line, Exchange?.ResponseBytes ?? Connection!.BytesSent);
-            case OperatorKind.RequestHeadersBytes: return Number(ref line, Exchange?.RequestHeadBytes ?? 0);
-            case OperatorKind.ResponseHeadersBytes: return Number(ref line, Exchange?.ResponseHeadBytes ?? 0);
-            case OperatorKind.ResponseTrailersBytes: return Number(ref line, Exchange?.ResponseTrailers.ListBytes ?? 0);
+            case OperatorKind.RequestHeadersBytes: return Number(ref line, RequestHeadBytes);
+            case OperatorKind.ResponseHeadersBytes: return Number(ref line, ResponseHeadBytes);
+            case OperatorKind.ResponseTrailersBytes: return Number(ref line, Exchange is null ? 0 : BytesOf(Exchange.ResponseTrailers));
 
             case OperatorKind.Protocol: return Exchange is not null && Bytes(ref line, NameOf(Exchange.Request.Version));
             case OperatorKind.UpstreamProtocol: return Text(ref line, Exchange?.UpstreamProtocol);
@@ -67,7 +71,10 @@ internal readonly ref struct FormatSource
             case OperatorKind.CommonDuration: return CommonDuration(ref line, op);
 
             case OperatorKind.UpstreamHost: return UpstreamEndpoint is { } endpoint && Target(ref line, endpoint.Address);
-            case OperatorKind.UpstreamHostName: return Text(ref line, UpstreamEndpoint is { } named ? named.Hostname.Length > 0 ? named.Hostname : named.Address.ToString() : null);
+            case OperatorKind.UpstreamHostName: return HostNameOf(ref line, whole: true);
+            case OperatorKind.UpstreamHostNameAddress: return HostNameOf(ref line, whole: false);
+            case OperatorKind.UpstreamsAttempted: return Attempted(ref line, whole: true);
+            case OperatorKind.UpstreamsAttemptedAddress: return Attempted(ref line, whole: false);
             case OperatorKind.UpstreamCluster: return Text(ref line, ClusterAlias);
             case OperatorKind.UpstreamClusterRaw: return Text(ref line, Exchange is null ? Connection!.UpstreamCluster : Exchange.Cluster?.Config.Name);
             case OperatorKind.UpstreamAttempts: return Number(ref line, Exchange?.Attempt ?? Connection!.ConnectAttempts);
@@ -99,12 +106,10 @@ internal readonly ref struct FormatSource
             case OperatorKind.ServerName: return Text(ref line, Client.ServerName);
             case OperatorKind.FilterChainName: return Text(ref line, Client.Chain?.Name);
             case OperatorKind.HostName: return Text(ref line, Worker.Node.Environment.GetValueOrDefault("HOSTNAME"));
-            case OperatorKind.Environment: return op.Arguments.Length > 0 && Text(ref line, Worker.Node.Environment.GetValueOrDefault(op.Arguments[0]));
+            case OperatorKind.Environment: return op.Arguments.Length > 0 && Text(ref line, Worker.Node.Environment.GetValueOrDefault(op.Arguments[0]) ?? "-");
 
-            case OperatorKind.DynamicMetadata: return op.Arguments.Length > 0 && Exchange is not null && Values(ref line, DynamicRoot(op.Arguments), op.Arguments.AsSpan(Math.Min(2, op.Arguments.Length)));
-            case OperatorKind.ClusterMetadata: return MetadataOf(ref line, Exchange?.Cluster?.Config.Metadata, op.Arguments);
-            case OperatorKind.UpstreamMetadata: return MetadataOf(ref line, UpstreamEndpoint?.Metadata, op.Arguments);
-            case OperatorKind.RouteMetadata: return MetadataOf(ref line, Exchange?.Route?.Metadata, op.Arguments);
+            case OperatorKind.DynamicMetadata or OperatorKind.ClusterMetadata or OperatorKind.UpstreamMetadata or OperatorKind.RouteMetadata:
+                return ValueOf(op) is { } metadata && JsonLine.TryWritePlain(ref line, metadata);
             case OperatorKind.FilterState: return op.Arguments.Length > 0 && Text(ref line, Exchange?.GetFilterState(op.Arguments[0]));
 
             case OperatorKind.GrpcStatus: return Exchange is { GrpcStatus: >= 0 } && Bytes(ref line, FlagNames.Grpc(Exchange.GrpcStatus, op.Arguments.Length > 0 ? op.Arguments[0] : ""));
@@ -125,10 +130,19 @@ internal readonly ref struct FormatSource
             case OperatorKind.UpstreamPeerSubject: return Text(ref line, UpstreamPeer?.Subject);
             case OperatorKind.UpstreamPeerIssuer: return Text(ref line, UpstreamPeer?.Issuer);
 
+            case OperatorKind.UpstreamPeerDnsSan: return Joined(ref line, UpstreamPeer?.DnsNames);
+            case OperatorKind.UpstreamPeerCertStart: return Instant(ref line, op, UpstreamPeer?.NotBefore);
+            case OperatorKind.UpstreamPeerCertEnd: return Instant(ref line, op, UpstreamPeer?.NotAfter);
+            case OperatorKind.UpstreamLocalUriSan: return UpstreamPeer is { SpiffeId.Length: > 0 } && Text(ref line, Worker.Node.Identity);
+            case OperatorKind.UpstreamTlsVersion: return Text(ref line, TlsNames.Of(UpstreamTls?.Version));
+            case OperatorKind.UpstreamTlsCipher: return Text(ref line, UpstreamTls?.CipherSuite);
+            case OperatorKind.Empty: return true;
+            case OperatorKind.CloseType: return Bytes(ref line, "Normal"u8);
+
             case OperatorKind.TraceId: return (Exchange?.Span as Span)?.WriteTraceId(ref line) ?? false;
             case OperatorKind.SpanId: return (Exchange?.Span as Span)?.WriteSpanId(ref line) ?? false;
             case OperatorKind.AccessLogType: return Bytes(ref line, Exchange is null ? "TcpConnectionEnd"u8 : "DownstreamEnd"u8);
-            case OperatorKind.LocalReplyBody: return LocalReplyBody.Length > 0 && Bytes(ref line, LocalReplyBody);
+            case OperatorKind.LocalReplyBody: return Bytes(ref line, LocalReplyBody);
             case OperatorKind.Expression: return op.Expression!.Evaluate(this) is { IsError: false } value && value.TryWrite(ref line);
             default: return false;
         }
@@ -142,6 +156,54 @@ internal readonly ref struct FormatSource
             return Exchange.Cluster?.Config is { } config ? config.AltStatName.Length > 0 ? config.AltStatName : config.Name : null;
         }
     }
+
+    /// <summary>Names and values of the head's fields, as Envoy counts them.</summary>
+    public long RequestHeadBytes
+    {
+        get
+        {
+            if (Exchange is not { Request: { } request }) return 0;
+            var pseudo = ":method:path:authority:scheme".Length + request.MethodName.Length + request.Path.Length + request.Authority.Length + (request.Scheme == HttpScheme.Https ? 5 : 4);
+            return pseudo + BytesOf(request.Headers);
+        }
+    }
+
+    public long ResponseHeadBytes => Exchange is { Status: > 0, Response: { } response } ? ":status200".Length + BytesOf(response.Headers) : 0;
+
+    private static long BytesOf(Headers headers)
+    {
+        long bytes = 0;
+        foreach (var field in headers) bytes += field.Name.Length + field.Value.Length;
+        return bytes;
+    }
+
+    /// <summary>What a metadata operator asks for; null for none and for operators of other kinds.</summary>
+    public MetadataValue? ValueOf(Operator op)
+    {
+        var path = op.Arguments.AsSpan();
+        if (path.IsEmpty) return null;
+        if (op.Kind == OperatorKind.DynamicMetadata)
+        {
+            var found = path.Length > 1 ? Exchange?.GetMetadata(path[0], path[1]) : null;
+            return Below(found, path[Math.Min(2, path.Length)..]);
+        }
+        var metadata = op.Kind switch
+        {
+            OperatorKind.ClusterMetadata => ClusterMetadata,
+            OperatorKind.UpstreamMetadata => UpstreamEndpoint?.Metadata,
+            OperatorKind.RouteMetadata => Exchange?.Route?.Metadata,
+            _ => null,
+        };
+        return metadata is not null && metadata.ByFilter.TryGetValue(path[0], out var value) ? Below(value, path[1..]) : null;
+    }
+
+    private static MetadataValue? Below(MetadataValue? value, ReadOnlySpan<string> path)
+    {
+        foreach (var key in path) value = value?[key];
+        return value;
+    }
+
+    public DateTimeOffset StartedUtc => Exchange?.StartedUtc ?? Connection!.StartedUtc;
 
     public long StartedAt => Exchange?.StartedAt ?? Client.StartedAt;
 
@@ -229,15 +291,45 @@ internal readonly ref struct FormatSource
         return true;
     }
 
-    private MetadataValue? DynamicRoot(string[] path) => path.Length > 1 ? Exchange!.GetMetadata(path[0], path[1]) : null;
-
-    private static bool MetadataOf(ref ByteLine line, Metadata? metadata, string[] path) =>
-        metadata is not null && path.Length > 0 && metadata.ByFilter.TryGetValue(path[0], out var value) && Values(ref line, value, path.AsSpan(1));
-
-    private static bool Values(ref ByteLine line, MetadataValue? value, ReadOnlySpan<string> path)
+    /// <summary>%PATH(WQ|NQ:ORIG|PATH|ORIG_OR_PATH)%: with or without query, as it came or as it was rewritten.</summary>
+    private bool PathOf(ref ByteLine line, string[] arguments)
     {
-        foreach (var key in path) value = value?[key];
-        return value is not null && JsonLine.TryWritePlain(ref line, value);
+        if (Exchange is null) return false;
+
+        var from = line.Length;
+        var which = arguments.Length > 1 ? arguments[1] : "ORIG_OR_PATH";
+        if (which != "PATH" && Exchange.Request.Headers.TryGet(KnownHeader.XEnvoyOriginalPath, out var original)) line.Append(original);
+        else if (which == "ORIG") return false;
+        else line.Append(Exchange.Request.Path);
+        var question = line.Written[from..].IndexOf((byte)'?');
+        if (question >= 0 && arguments.Length > 0 && arguments[0] == "NQ") line.CutTo(from + question);
+        return true;
+    }
+
+    private bool HostNameOf(ref ByteLine line, bool whole)
+    {
+        if (UpstreamEndpoint is not { } endpoint) return false;
+        if (endpoint.Hostname.Length > 0)
+        {
+            line.Append(endpoint.Hostname);
+            return true;
+        }
+        // Such a cluster has no endpoints of its own: Envoy names what it made up after both.
+        if ((Exchange is null ? Connection!.UpstreamConfig : Exchange.Cluster?.Config) is { Discovery: ClusterDiscovery.OriginalDestination } config) line.Append(config.Name);
+        return whole || endpoint.Address.Ip is null ? Target(ref line, endpoint.Address) : Address(ref line, endpoint.Address.Ip, whole: false);
+    }
+
+    private bool Attempted(ref ByteLine line, bool whole)
+    {
+        if (Exchange is null) return UpstreamEndpoint is { Address.Ip: { } only } && Address(ref line, only, whole);
+
+        for (var i = 0; i < Exchange.Tried.Count; i++)
+        {
+            if (i > 0) line.Append((byte)',');
+            if (Exchange.Tried[i].Endpoint.Address is { Ip: { } ip }) Address(ref line, ip, whole);
+            else line.Append(Exchange.Tried[i].Endpoint.Address.ToString());
+        }
+        return Exchange.Tried.Count > 0;
     }
 
     private bool CommonDuration(ref ByteLine line, Operator op)

@@ -68,6 +68,13 @@ internal sealed class JsonLine
         return true;
     }
 
+    private static bool TryWriteStructure(ref ByteLine line, in FormatSource source, Operator only)
+    {
+        if (source.ValueOf(only) is not { } value) return false;
+        WriteValue(ref line, value);
+        return true;
+    }
+
     private static void WriteValue(ref ByteLine line, MetadataValue value)
     {
         if (value.Text is { } text)
@@ -135,7 +142,11 @@ internal sealed class JsonLine
     private static bool WriteOne(ref ByteLine line, in FormatSource source, Operator only)
     {
         var before = line.Length;
-        if (only.IsNumber)
+        if (only.IsStructured && only.LengthMax == 0)
+        {
+            if (TryWriteStructure(ref line, source, only)) return true;
+        }
+        else if (only.IsNumber)
         {
             if (source.TryWrite(ref line, only)) return true;
             line.CutTo(before);

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Mesh.Http;
@@ -19,6 +20,8 @@ internal sealed class LineFormat
         + "%CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "
         + "\"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER_RAW% "
         + "%UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
+
+    private const int TextBytesMax = 16 * 1024;
 
     private readonly Operator[] parts;
 
@@ -84,6 +87,17 @@ internal sealed class LineFormat
         }
     }
 
+    /// <summary>As text; an absent value is a hyphen. Allocates: not for the log file's way.</summary>
+    public string ToText(in FormatSource source)
+    {
+        var room = ArrayPool<byte>.Shared.Rent(TextBytesMax);
+        var line = new ByteLine(room);
+        Write(ref line, source, "-"u8);
+        var text = Encoding.UTF8.GetString(line.Written);
+        ArrayPool<byte>.Shared.Return(room);
+        return text;
+    }
+
     // A closing percent sign inside the parentheses (as in a time format) does not end the operator.
     private static int EndOf(string text, int from)
     {
@@ -102,122 +116,5 @@ internal sealed class LineFormat
         var result = new Operator(OperatorKind.Literal) { Bytes = Encoding.UTF8.GetBytes(text.ToString()) };
         text.Clear();
         return result;
-    }
-}
-
-/// <summary>Operator names to kinds.</summary>
-internal static class OperatorTable
-{
-    private static readonly Dictionary<string, OperatorKind> Kinds = new(StringComparer.Ordinal)
-    {
-        ["REQ"] = OperatorKind.RequestHeader, ["RESP"] = OperatorKind.ResponseHeader, ["TRAILER"] = OperatorKind.ResponseTrailer,
-        ["REQ_WITHOUT_QUERY"] = OperatorKind.PathWithoutQuery, ["QUERY_PARAM"] = OperatorKind.QueryParameter,
-        ["START_TIME"] = OperatorKind.StartTime, ["START_TIME_LOCAL"] = OperatorKind.StartTime, ["EMIT_TIME"] = OperatorKind.EmitTime, ["EMIT_TIME_LOCAL"] = OperatorKind.EmitTime,
-        ["BYTES_RECEIVED"] = OperatorKind.BytesReceived, ["BYTES_SENT"] = OperatorKind.BytesSent,
-        ["UPSTREAM_WIRE_BYTES_SENT"] = OperatorKind.BytesReceived, ["UPSTREAM_WIRE_BYTES_RECEIVED"] = OperatorKind.BytesSent,
-        ["DOWNSTREAM_WIRE_BYTES_SENT"] = OperatorKind.BytesSent, ["DOWNSTREAM_WIRE_BYTES_RECEIVED"] = OperatorKind.BytesReceived,
-        ["UPSTREAM_HEADER_BYTES_SENT"] = OperatorKind.RequestHeadersBytes, ["UPSTREAM_HEADER_BYTES_RECEIVED"] = OperatorKind.ResponseHeadersBytes,
-        ["DOWNSTREAM_HEADER_BYTES_SENT"] = OperatorKind.ResponseHeadersBytes, ["DOWNSTREAM_HEADER_BYTES_RECEIVED"] = OperatorKind.RequestHeadersBytes,
-        ["REQUEST_HEADERS_BYTES"] = OperatorKind.RequestHeadersBytes, ["RESPONSE_HEADERS_BYTES"] = OperatorKind.ResponseHeadersBytes,
-        ["RESPONSE_TRAILERS_BYTES"] = OperatorKind.ResponseTrailersBytes,
-        ["PROTOCOL"] = OperatorKind.Protocol, ["UPSTREAM_PROTOCOL"] = OperatorKind.UpstreamProtocol,
-        ["RESPONSE_CODE"] = OperatorKind.ResponseCode, ["RESPONSE_CODE_DETAILS"] = OperatorKind.ResponseCodeDetails,
-        ["CONNECTION_TERMINATION_DETAILS"] = OperatorKind.ConnectionTerminationDetails,
-        ["RESPONSE_FLAGS"] = OperatorKind.ResponseFlags, ["RESPONSE_FLAGS_LONG"] = OperatorKind.ResponseFlagsLong,
-        ["DURATION"] = OperatorKind.Duration, ["REQUEST_DURATION"] = OperatorKind.RequestDuration, ["REQUEST_TX_DURATION"] = OperatorKind.RequestTxDuration,
-        ["RESPONSE_DURATION"] = OperatorKind.ResponseDuration, ["RESPONSE_TX_DURATION"] = OperatorKind.ResponseTxDuration,
-        ["UPSTREAM_CONNECTION_POOL_READY_DURATION"] = OperatorKind.UpstreamReadyDuration, ["COMMON_DURATION"] = OperatorKind.CommonDuration,
-        ["UPSTREAM_HOST"] = OperatorKind.UpstreamHost, ["UPSTREAM_HOST_NAME"] = OperatorKind.UpstreamHostName,
-        ["UPSTREAM_HOST_NAME_WITHOUT_PORT"] = OperatorKind.UpstreamHostName,
-        ["UPSTREAM_CLUSTER"] = OperatorKind.UpstreamCluster, ["UPSTREAM_CLUSTER_RAW"] = OperatorKind.UpstreamClusterRaw,
-        ["UPSTREAM_REQUEST_ATTEMPT_COUNT"] = OperatorKind.UpstreamAttempts,
-        ["UPSTREAM_TRANSPORT_FAILURE_REASON"] = OperatorKind.UpstreamFailure, ["DOWNSTREAM_TRANSPORT_FAILURE_REASON"] = OperatorKind.DownstreamFailure,
-        ["UPSTREAM_LOCAL_ADDRESS"] = OperatorKind.UpstreamLocal, ["UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"] = OperatorKind.UpstreamLocalAddress,
-        ["UPSTREAM_LOCAL_PORT"] = OperatorKind.UpstreamLocalPort,
-        ["UPSTREAM_REMOTE_ADDRESS"] = OperatorKind.UpstreamRemote, ["UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"] = OperatorKind.UpstreamRemoteAddress,
-        ["UPSTREAM_REMOTE_PORT"] = OperatorKind.UpstreamRemotePort,
-        ["DOWNSTREAM_REMOTE_ADDRESS"] = OperatorKind.DownstreamRemote, ["DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"] = OperatorKind.DownstreamRemoteAddress,
-        ["DOWNSTREAM_REMOTE_PORT"] = OperatorKind.DownstreamRemotePort,
-        ["DOWNSTREAM_DIRECT_REMOTE_ADDRESS"] = OperatorKind.DownstreamDirectRemote,
-        ["DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT"] = OperatorKind.DownstreamDirectRemoteAddress, ["DOWNSTREAM_DIRECT_REMOTE_PORT"] = OperatorKind.DownstreamDirectRemotePort,
-        ["DOWNSTREAM_LOCAL_ADDRESS"] = OperatorKind.DownstreamLocal, ["DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"] = OperatorKind.DownstreamLocalAddress,
-        ["DOWNSTREAM_LOCAL_PORT"] = OperatorKind.DownstreamLocalPort,
-        ["DOWNSTREAM_DIRECT_LOCAL_ADDRESS"] = OperatorKind.DownstreamDirectLocal, ["DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT"] = OperatorKind.DownstreamDirectLocalAddress,
-        ["DOWNSTREAM_DIRECT_LOCAL_PORT"] = OperatorKind.DownstreamDirectLocalPort,
-        ["CONNECTION_ID"] = OperatorKind.ConnectionId, ["UPSTREAM_CONNECTION_ID"] = OperatorKind.Nothing, ["STREAM_ID"] = OperatorKind.StreamId,
-        ["ROUTE_NAME"] = OperatorKind.RouteName, ["VIRTUAL_CLUSTER_NAME"] = OperatorKind.Nothing, ["VIRTUAL_HOST_NAME"] = OperatorKind.VirtualHostName,
-        ["REQUESTED_SERVER_NAME"] = OperatorKind.ServerName, ["FILTER_CHAIN_NAME"] = OperatorKind.FilterChainName,
-        ["HOSTNAME"] = OperatorKind.HostName, ["ENVIRONMENT"] = OperatorKind.Environment,
-        ["DYNAMIC_METADATA"] = OperatorKind.DynamicMetadata, ["CLUSTER_METADATA"] = OperatorKind.ClusterMetadata, ["UPSTREAM_METADATA"] = OperatorKind.UpstreamMetadata,
-        ["FILTER_STATE"] = OperatorKind.FilterState, ["UPSTREAM_FILTER_STATE"] = OperatorKind.FilterState,
-        ["GRPC_STATUS"] = OperatorKind.GrpcStatus, ["GRPC_STATUS_NUMBER"] = OperatorKind.GrpcStatusNumber,
-        ["DOWNSTREAM_TLS_VERSION"] = OperatorKind.TlsVersion, ["DOWNSTREAM_TLS_CIPHER"] = OperatorKind.TlsCipher, ["DOWNSTREAM_TLS_SESSION_ID"] = OperatorKind.Nothing,
-        ["DOWNSTREAM_LOCAL_URI_SAN"] = OperatorKind.LocalUriSan, ["DOWNSTREAM_PEER_URI_SAN"] = OperatorKind.PeerUriSan, ["DOWNSTREAM_PEER_DNS_SAN"] = OperatorKind.PeerDnsSan,
-        ["DOWNSTREAM_LOCAL_SUBJECT"] = OperatorKind.Nothing, ["DOWNSTREAM_LOCAL_DNS_SAN"] = OperatorKind.Nothing,
-        ["DOWNSTREAM_PEER_SUBJECT"] = OperatorKind.PeerSubject, ["DOWNSTREAM_PEER_ISSUER"] = OperatorKind.PeerIssuer, ["DOWNSTREAM_PEER_SERIAL"] = OperatorKind.PeerSerial,
-        ["DOWNSTREAM_PEER_FINGERPRINT_256"] = OperatorKind.PeerFingerprint, ["DOWNSTREAM_PEER_FINGERPRINT_1"] = OperatorKind.Nothing,
-        ["DOWNSTREAM_PEER_CERT_V_START"] = OperatorKind.PeerCertStart, ["DOWNSTREAM_PEER_CERT_V_END"] = OperatorKind.PeerCertEnd, ["DOWNSTREAM_PEER_CERT"] = OperatorKind.Nothing,
-        ["UPSTREAM_PEER_URI_SAN"] = OperatorKind.UpstreamPeerUriSan, ["UPSTREAM_PEER_SUBJECT"] = OperatorKind.UpstreamPeerSubject,
-        ["UPSTREAM_PEER_ISSUER"] = OperatorKind.UpstreamPeerIssuer, ["UPSTREAM_TLS_VERSION"] = OperatorKind.Nothing, ["UPSTREAM_TLS_CIPHER"] = OperatorKind.Nothing,
-        ["UPSTREAM_TLS_SESSION_ID"] = OperatorKind.Nothing, ["UPSTREAM_PEER_CERT"] = OperatorKind.Nothing,
-        ["TRACE_ID"] = OperatorKind.TraceId, ["SPAN_ID"] = OperatorKind.SpanId, ["UNIQUE_ID"] = OperatorKind.UniqueId, ["ACCESS_LOG_TYPE"] = OperatorKind.AccessLogType,
-        ["LOCAL_REPLY_BODY"] = OperatorKind.LocalReplyBody, ["CEL"] = OperatorKind.Expression, ["CUSTOM_FLAGS"] = OperatorKind.Nothing,
-        ["TLS_JA3_FINGERPRINT"] = OperatorKind.Nothing, ["TLS_JA4_FINGERPRINT"] = OperatorKind.Nothing, ["HEADER_COUNT"] = OperatorKind.Nothing,
-        ["UPSTREAM_HOSTS_ATTEMPTED"] = OperatorKind.UpstreamHost, ["UPSTREAM_CONNECTION_POOL_READY"] = OperatorKind.Nothing, ["PATH"] = OperatorKind.RequestHeader,
-        ["METADATA"] = OperatorKind.DynamicMetadata, ["HOSTNAME_"] = OperatorKind.HostName,
-    };
-
-    /// <param name="text">Between the percent signs: NAME, NAME(arguments), either with ":length" behind.</param>
-    public static Operator Parse(string text)
-    {
-        var open = text.IndexOf('(', StringComparison.Ordinal);
-        var close = text.LastIndexOf(')');
-        var lengthMax = 0;
-        var tail = open >= 0 && close > open ? text[(close + 1)..] : text.IndexOf(':', StringComparison.Ordinal) is >= 0 and var colon ? text[colon..] : "";
-        if (tail.Length > 0 && (tail[0] != ':' || !int.TryParse(tail.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out lengthMax)))
-            throw new ConfigRefusedException($"operator %{text}%: '{tail}' is not a length");
-
-        var name = open >= 0 ? text[..open] : tail.Length > 0 ? text[..^tail.Length] : text;
-        if (!Kinds.TryGetValue(name, out var kind)) throw new ConfigRefusedException($"operator %{text}% is not known");
-
-        var inside = open >= 0 && close > open ? text[(open + 1)..close] : "";
-        return kind switch
-        {
-            OperatorKind.RequestHeader when name == "PATH" => Headers(OperatorKind.RequestHeader, ":path", lengthMax),
-            OperatorKind.RequestHeader or OperatorKind.ResponseHeader or OperatorKind.ResponseTrailer or OperatorKind.PathWithoutQuery => Headers(kind, inside, lengthMax),
-            OperatorKind.StartTime or OperatorKind.EmitTime or OperatorKind.PeerCertStart or OperatorKind.PeerCertEnd =>
-                new(kind) { LengthMax = lengthMax, Time = inside.Length > 0 ? new(inside) : TimeFormat.Iso },
-            OperatorKind.DynamicMetadata when name == "METADATA" => Metadata(inside, lengthMax),
-            OperatorKind.Expression => new(kind) { LengthMax = lengthMax, Expression = Observe.Expression.Parse(inside) },
-            _ => new(kind) { LengthMax = lengthMax, Arguments = inside.Length > 0 ? inside.Split(':') : [] },
-        };
-    }
-
-    private static Operator Headers(OperatorKind kind, string names, int lengthMax)
-    {
-        var question = names.IndexOf('?', StringComparison.Ordinal);
-        var (first, second) = question < 0 ? (names, "") : (names[..question], names[(question + 1)..]);
-        if (first.Length == 0) throw new ConfigRefusedException("a header operator without a header name");
-        return new(kind)
-        {
-            LengthMax = lengthMax,
-            Header = HeaderName.TryParse(first),
-            Pseudo = first[0] == ':' ? Encoding.ASCII.GetBytes(first.ToLowerInvariant()) : [],
-            OtherHeader = HeaderName.TryParse(second),
-            OtherPseudo = second.StartsWith(':') ? Encoding.ASCII.GetBytes(second.ToLowerInvariant()) : [],
-        };
-    }
-
-    // %METADATA(TYPE:filter:key…)% names its source in front.
-    private static Operator Metadata(string inside, int lengthMax)
-    {
-        var parts = inside.Split(':');
-        return new(parts[0] switch
-        {
-            "ROUTE" => OperatorKind.RouteMetadata,
-            "CLUSTER" => OperatorKind.ClusterMetadata,
-            "UPSTREAM_HOST" => OperatorKind.UpstreamMetadata,
-            _ => OperatorKind.DynamicMetadata,
-        }) { LengthMax = lengthMax, Arguments = parts[1..] };
     }
 }

@@ -52,13 +52,14 @@ internal sealed class LogBuffers
 
     private readonly Loop _loop;
     private readonly LogFiles _files;
+    private readonly Exports _exports;
     private readonly Dictionary<string, LineBuffer?> _buffers = [];
     private readonly LoopTimer _flush;
     private (string Path, LineBuffer? Buffer) _last = ("", null);
 
-    public LogBuffers(Loop loop, LogFiles files)
+    public LogBuffers(Loop loop, LogFiles files, Exports exports)
     {
-        (_loop, _files) = (loop, files);
+        (_loop, _files, _exports) = (loop, files, exports);
         _flush = new(loop, Flush);
     }
 
@@ -80,10 +81,14 @@ internal sealed class LogBuffers
 
     private void Write(AccessLogSettings settings, in FormatSource source)
     {
-        if (PathOf(settings) is not { } path) return;
-
         var log = AccessLog.Of(settings);
-        if (!log.Wants(source) || BufferOf(path) is not { } buffer) return;
+        if (!log.Wants(source)) return;
+        if (PathOf(settings) is not { } path)
+        {
+            _exports.Report(log, source);
+            return;
+        }
+        if (BufferOf(path) is not { } buffer) return;
 
         buffer.Commit(log.Write(buffer.Room(AccessLog.LineBytesMax), source));
         if (!_flush.IsArmed) _flush.Arm(Deadline.After(_loop.Clock, FlushEvery));

@@ -6,12 +6,12 @@ namespace Mesh.Proxy.Observe;
 internal enum OperatorKind : byte
 {
     Literal,
-    RequestHeader, ResponseHeader, ResponseTrailer, PathWithoutQuery, QueryParameter,
+    RequestHeader, ResponseHeader, ResponseTrailer, PathWithoutQuery, Path, QueryParameter, QueryParameters,
     StartTime, EmitTime,
     BytesReceived, BytesSent, RequestHeadersBytes, ResponseHeadersBytes, ResponseTrailersBytes,
     Protocol, UpstreamProtocol, ResponseCode, ResponseCodeDetails, ConnectionTerminationDetails, ResponseFlags, ResponseFlagsLong,
     Duration, RequestDuration, RequestTxDuration, ResponseDuration, ResponseTxDuration, UpstreamReadyDuration, CommonDuration,
-    UpstreamHost, UpstreamHostName, UpstreamCluster, UpstreamClusterRaw, UpstreamAttempts, UpstreamFailure, DownstreamFailure,
+    UpstreamHost, UpstreamHostName, UpstreamHostNameAddress, UpstreamsAttempted, UpstreamsAttemptedAddress, UpstreamCluster, UpstreamClusterRaw, UpstreamAttempts, UpstreamFailure, DownstreamFailure,
     UpstreamLocal, UpstreamLocalAddress, UpstreamLocalPort, UpstreamRemote, UpstreamRemoteAddress, UpstreamRemotePort,
     DownstreamRemote, DownstreamRemoteAddress, DownstreamRemotePort,
     DownstreamDirectRemote, DownstreamDirectRemoteAddress, DownstreamDirectRemotePort,
@@ -21,8 +21,8 @@ internal enum OperatorKind : byte
     DynamicMetadata, ClusterMetadata, UpstreamMetadata, RouteMetadata, FilterState,
     GrpcStatus, GrpcStatusNumber,
     TlsVersion, TlsCipher, LocalUriSan, PeerUriSan, PeerDnsSan, PeerSubject, PeerIssuer, PeerSerial, PeerFingerprint, PeerCertStart, PeerCertEnd,
-    UpstreamPeerUriSan, UpstreamPeerSubject, UpstreamPeerIssuer,
-    TraceId, SpanId, UniqueId, AccessLogType, LocalReplyBody, Expression,
+    UpstreamPeerUriSan, UpstreamPeerSubject, UpstreamPeerIssuer, UpstreamPeerDnsSan, UpstreamPeerCertStart, UpstreamPeerCertEnd, UpstreamLocalUriSan, UpstreamTlsVersion, UpstreamTlsCipher,
+    TraceId, SpanId, UniqueId, AccessLogType, LocalReplyBody, Expression, CloseType, Empty,
     /// <summary>Known, and never with a value here.</summary>
     Nothing,
 }
@@ -45,6 +45,9 @@ internal sealed class Operator(OperatorKind kind)
     public int LengthMax { get; init; }
     public TimeFormat? Time { get; init; }
     public Expression? Expression { get; init; }
+
+    /// <summary>Written in JSON as the structure it is.</summary>
+    public bool IsStructured => kind is OperatorKind.DynamicMetadata or OperatorKind.ClusterMetadata or OperatorKind.UpstreamMetadata or OperatorKind.RouteMetadata;
 
     /// <summary>Written as a number in JSON.</summary>
     public bool IsNumber => kind is OperatorKind.BytesReceived or OperatorKind.BytesSent or OperatorKind.RequestHeadersBytes or OperatorKind.ResponseHeadersBytes

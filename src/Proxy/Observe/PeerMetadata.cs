@@ -6,7 +6,7 @@ namespace Mesh.Proxy.Observe;
 /// <summary>Reads Istio's x-envoy-peer-metadata: base64 of a protobuf Struct. Pure; what cannot be read is left out, never believed.</summary>
 internal static class PeerMetadata
 {
-    private const int BytesMax = 8 * 1024, DepthMax = 4;
+    private const int BytesMax = 8 * 1024, DepthMax = 5;
 
     /// <returns>Null when it is no such text.</returns>
     public static WorkloadLabels? Read(ReadOnlySpan<byte> base64)
@@ -14,12 +14,17 @@ internal static class PeerMetadata
         if (base64.Length is 0 or > BytesMax) return null;
 
         Span<byte> bytes = stackalloc byte[BytesMax];
-        if (Base64.DecodeFromUtf8(base64, bytes, out _, out var length) != System.Buffers.OperationStatus.Done) return null;
+        return Base64.DecodeFromUtf8(base64, bytes, out _, out var length) == System.Buffers.OperationStatus.Done ? ReadStruct(bytes[..length], "") : null;
+    }
 
-        var fields = new Dictionary<string, string>();
-        if (!ReadStruct(bytes[..length], "", fields, 0)) return null;
+    /// <param name="fields">A serialised Struct.</param>
+    /// <param name="prefix">Where in it the metadata stands: nothing, or the names that lead there, each with a dot behind.</param>
+    public static WorkloadLabels? ReadStruct(ReadOnlySpan<byte> fields, string prefix)
+    {
+        var found = new Dictionary<string, string>();
+        if (!ReadStruct(fields, "", found, 0)) return null;
 
-        string Text(string key, string otherwise) => fields.GetValueOrDefault(key) is { Length: > 0 } text ? text : otherwise;
+        string Text(string key, string otherwise) => found.GetValueOrDefault(prefix + key) is { Length: > 0 } text ? text : otherwise;
         var workload = Text("WORKLOAD_NAME", "unknown");
         return new(workload, Text("NAMESPACE", "unknown"), Text("LABELS.service.istio.io/canonical-name", workload), Text("LABELS.service.istio.io/canonical-revision", "latest"),
             Text("LABELS.app", "unknown"), Text("LABELS.version", "unknown"), Text("CLUSTER_ID", "unknown"));

@@ -6,6 +6,10 @@ namespace Mesh.Proxy.Observe;
 /// <summary>Istio's standard metrics in Prometheus' text format, summed over the loops. Called by a scrape, off the loops.</summary>
 internal static class Prometheus
 {
+    // With what stands around a bucket's bound in its line.
+    private static readonly string[] BoundTexts =
+        [.. Histogram.Bounds.ToArray().Select(bound => $",le=\"{Number(bound)}\"}} "), ",le=\"+Inf\"} "];
+
     public static string Write(IReadOnlyList<Counters> loops, IReadOnlyList<Gauge> gauges)
     {
         var text = new StringBuilder(64 * 1024);
@@ -27,44 +31,57 @@ internal static class Prometheus
 
     private static void WriteRequests(StringBuilder text, IReadOnlyList<Counters> loops)
     {
-        var summed = new Dictionary<string, RequestSum>();
-        foreach (var series in loops.SelectMany(loop => loop.Requests))
+        var rows = loops.SelectMany(loop => loop.Requests).Where(series => series.Labels.Plan is not { IsOff: true })
+            .SelectMany(series => series.Outcomes.Select(outcome => new RequestRow(series.Labels, outcome))).ToList();
+        if (rows.Count == 0) return;
+
+        WriteCounter(text, "istio_requests_total", StandardMetric.Requests, rows, outcome => outcome.Count);
+        WriteHistogram(text, "istio_request_duration_milliseconds", StandardMetric.RequestDuration, rows, outcome => outcome.Duration);
+        WriteHistogram(text, "istio_request_bytes", StandardMetric.RequestBytes, rows, outcome => outcome.RequestBytes);
+        WriteHistogram(text, "istio_response_bytes", StandardMetric.ResponseBytes, rows, outcome => outcome.ResponseBytes);
+
+        var grpc = rows.FindAll(row => row.Labels.Protocol == "grpc");
+        if (grpc.Count == 0) return;
+
+        WriteCounter(text, "istio_request_messages_total", StandardMetric.RequestMessages, grpc, outcome => outcome.RequestMessages);
+        WriteCounter(text, "istio_response_messages_total", StandardMetric.ResponseMessages, grpc, outcome => outcome.ResponseMessages);
+    }
+
+    private static void WriteCounter(StringBuilder text, string name, StandardMetric metric, List<RequestRow> rows, Func<Outcome, long> select)
+    {
+        var summed = new Dictionary<string, long>(rows.Count);
+        foreach (var row in rows)
+            if (row.TextOf(metric) is { } labels) summed[labels] = summed.GetValueOrDefault(labels) + select(row.Outcome);
+        WriteSums(text, name, summed);
+    }
+
+    private static void WriteSums(StringBuilder text, string name, Dictionary<string, long> summed)
+    {
+        if (summed.Count == 0) return;
+
+        Type(text, name, "counter");
+        foreach (var (labels, sum) in summed) Line(text, name, labels, sum);
+    }
+
+    private static void WriteHistogram(StringBuilder text, string name, StandardMetric metric, List<RequestRow> rows, Func<Outcome, Histogram> select)
+    {
+        var summed = new Dictionary<string, HistogramSum>(rows.Count);
+        foreach (var row in rows)
         {
-            foreach (var outcome in series.Outcomes)
-            {
-                var labels = RequestLabels(series.Labels, outcome);
-                if (!summed.TryGetValue(labels, out var sum)) summed[labels] = sum = new();
-                sum.Add(outcome, series.Labels.Protocol == "grpc");
-            }
+            if (row.TextOf(metric) is not { } labels) continue;
+            if (!summed.TryGetValue(labels, out var sum)) summed[labels] = sum = new();
+            sum.Add(select(row.Outcome));
         }
         if (summed.Count == 0) return;
 
-        Type(text, "istio_requests_total", "counter");
-        foreach (var (labels, sum) in summed) Line(text, "istio_requests_total", labels, sum.Count);
-        WriteHistogram(text, "istio_request_duration_milliseconds", summed, sum => sum.Duration);
-        WriteHistogram(text, "istio_request_bytes", summed, sum => sum.RequestBytes);
-        WriteHistogram(text, "istio_response_bytes", summed, sum => sum.ResponseBytes);
-
-        if (!summed.Values.Any(sum => sum.IsGrpc)) return;
-
-        Type(text, "istio_request_messages_total", "counter");
-        foreach (var (labels, sum) in summed.Where(pair => pair.Value.IsGrpc)) Line(text, "istio_request_messages_total", labels, sum.RequestMessages);
-        Type(text, "istio_response_messages_total", "counter");
-        foreach (var (labels, sum) in summed.Where(pair => pair.Value.IsGrpc)) Line(text, "istio_response_messages_total", labels, sum.ResponseMessages);
-    }
-
-    private static void WriteHistogram(StringBuilder text, string name, Dictionary<string, RequestSum> summed, Func<RequestSum, HistogramSum> select)
-    {
         Type(text, name, "histogram");
-        foreach (var (labels, sum) in summed)
+        foreach (var (labels, histogram) in summed)
         {
-            var histogram = select(sum);
             long total = 0;
             for (var i = 0; i < histogram.Buckets.Length; i++)
             {
                 total += histogram.Buckets[i];
-                var bound = i < Histogram.Bounds.Length ? Number(Histogram.Bounds[i]) : "+Inf";
-                text.Append(name).Append("_bucket{").Append(labels).Append(",le=\"").Append(bound).Append("\"} ").Append(total).Append('\n');
+                text.Append(name).Append("_bucket{").Append(labels).Append(BoundTexts[i]).Append(total).Append('\n');
             }
             text.Append(name).Append("_sum{").Append(labels).Append("} ").Append(Number(histogram.Sum)).Append('\n');
             text.Append(name).Append("_count{").Append(labels).Append("} ").Append(total).Append('\n');
@@ -73,82 +90,81 @@ internal static class Prometheus
 
     private static void WriteTcp(StringBuilder text, IReadOnlyList<Counters> loops)
     {
-        var summed = new Dictionary<string, TcpOutcome>();
-        foreach (var series in loops.SelectMany(loop => loop.Tcp))
+        var rows = loops.SelectMany(loop => loop.Tcp).Where(series => series.Labels.Plan is not { IsOff: true })
+            .SelectMany(series => series.Outcomes.Select(outcome => (Series: series, Outcome: outcome))).ToList();
+        Write("istio_tcp_connections_opened_total", StandardMetric.TcpOpened, outcome => outcome.Opened);
+        Write("istio_tcp_connections_closed_total", StandardMetric.TcpClosed, outcome => outcome.Closed);
+        Write("istio_tcp_sent_bytes_total", StandardMetric.TcpSent, outcome => outcome.SentBytes);
+        Write("istio_tcp_received_bytes_total", StandardMetric.TcpReceived, outcome => outcome.ReceivedBytes);
+
+        void Write(string name, StandardMetric metric, Func<TcpOutcome, long> select)
         {
-            foreach (var outcome in series.Outcomes)
+            var summed = new Dictionary<string, long>();
+            foreach (var (series, outcome) in rows)
             {
-                var labels = TcpLabels(series.Labels, outcome);
-                if (!summed.TryGetValue(labels, out var sum)) summed[labels] = sum = new(outcome.Flags);
-                sum.Opened += outcome.Opened;
-                sum.Closed += outcome.Closed;
-                sum.SentBytes += outcome.SentBytes;
-                sum.ReceivedBytes += outcome.ReceivedBytes;
+                if (series.Labels.Plan?.Drops(metric) == true) continue;
+
+                var list = TcpLabels(series.Labels, outcome);
+                series.Labels.Plan?.Change(metric, list, series.Values);
+                var labels = Text(list);
+                summed[labels] = summed.GetValueOrDefault(labels) + select(outcome);
             }
+            WriteSums(text, name, summed);
         }
-        if (summed.Count == 0) return;
-
-        WriteTcpCounter(text, "istio_tcp_connections_opened_total", summed, sum => sum.Opened);
-        WriteTcpCounter(text, "istio_tcp_connections_closed_total", summed, sum => sum.Closed);
-        WriteTcpCounter(text, "istio_tcp_sent_bytes_total", summed, sum => sum.SentBytes);
-        WriteTcpCounter(text, "istio_tcp_received_bytes_total", summed, sum => sum.ReceivedBytes);
     }
 
-    private static void WriteTcpCounter(StringBuilder text, string name, Dictionary<string, TcpOutcome> summed, Func<TcpOutcome, long> select)
+    private static List<KeyValuePair<string, string>> RequestLabels(SeriesLabels series, Outcome outcome)
     {
-        Type(text, name, "counter");
-        foreach (var (labels, sum) in summed) Line(text, name, labels, select(sum));
+        var list = Common(series);
+        list.Add(new("response_code", outcome.Status.ToString(CultureInfo.InvariantCulture)));
+        list.Add(new("grpc_response_status", outcome.GrpcStatus < 0 ? "" : outcome.GrpcStatus.ToString(CultureInfo.InvariantCulture)));
+        list.Add(new("response_flags", outcome.Flags.ToString()));
+        list.Add(new("connection_security_policy", series.SecurityPolicy));
+        return list;
     }
 
-    internal static string RequestLabels(SeriesLabels series, Outcome outcome)
+    private static List<KeyValuePair<string, string>> TcpLabels(SeriesLabels series, TcpOutcome outcome)
+    {
+        var list = Common(series);
+        list.Add(new("response_flags", outcome.Flags.ToString()));
+        list.Add(new("connection_security_policy", series.SecurityPolicy));
+        return list;
+    }
+
+    private static List<KeyValuePair<string, string>> Common(SeriesLabels series) =>
+    [
+        new("reporter", series.Reporter),
+        new("source_workload", series.Source.Workload),
+        new("source_canonical_service", series.Source.CanonicalService),
+        new("source_canonical_revision", series.Source.CanonicalRevision),
+        new("source_workload_namespace", series.Source.Namespace),
+        new("source_principal", series.SourcePrincipal),
+        new("source_app", series.Source.App),
+        new("source_version", series.Source.Version),
+        new("source_cluster", series.Source.Cluster),
+        new("destination_workload", series.Destination.Workload),
+        new("destination_workload_namespace", series.Destination.Namespace),
+        new("destination_principal", series.DestinationPrincipal),
+        new("destination_app", series.Destination.App),
+        new("destination_version", series.Destination.Version),
+        new("destination_service", series.DestinationService),
+        new("destination_canonical_service", series.Destination.CanonicalService),
+        new("destination_canonical_revision", series.Destination.CanonicalRevision),
+        new("destination_service_name", series.DestinationServiceName),
+        new("destination_service_namespace", series.DestinationServiceNamespace),
+        new("destination_cluster", series.Destination.Cluster),
+        new("request_protocol", series.Protocol),
+    ];
+
+    private static string Text(List<KeyValuePair<string, string>> labels)
     {
         var text = new StringBuilder(1024);
-        Common(text, series);
-        Label(text, "response_code", outcome.Status.ToString(CultureInfo.InvariantCulture));
-        Label(text, "grpc_response_status", outcome.GrpcStatus < 0 ? "" : outcome.GrpcStatus.ToString(CultureInfo.InvariantCulture));
-        Label(text, "response_flags", outcome.Flags.ToString());
-        Label(text, "connection_security_policy", series.SecurityPolicy);
+        foreach (var (name, value) in labels)
+        {
+            if (text.Length > 0) text.Append(',');
+            text.Append(name).Append("=\"").Append(Escape(value)).Append('"');
+        }
         return text.ToString();
-    }
-
-    private static string TcpLabels(SeriesLabels series, TcpOutcome outcome)
-    {
-        var text = new StringBuilder(1024);
-        Common(text, series);
-        Label(text, "response_flags", outcome.Flags.ToString());
-        Label(text, "connection_security_policy", series.SecurityPolicy);
-        return text.ToString();
-    }
-
-    private static void Common(StringBuilder text, SeriesLabels series)
-    {
-        Label(text, "reporter", series.Reporter);
-        Label(text, "source_workload", series.Source.Workload);
-        Label(text, "source_canonical_service", series.Source.CanonicalService);
-        Label(text, "source_canonical_revision", series.Source.CanonicalRevision);
-        Label(text, "source_workload_namespace", series.Source.Namespace);
-        Label(text, "source_principal", series.SourcePrincipal);
-        Label(text, "source_app", series.Source.App);
-        Label(text, "source_version", series.Source.Version);
-        Label(text, "source_cluster", series.Source.Cluster);
-        Label(text, "destination_workload", series.Destination.Workload);
-        Label(text, "destination_workload_namespace", series.Destination.Namespace);
-        Label(text, "destination_principal", series.DestinationPrincipal);
-        Label(text, "destination_app", series.Destination.App);
-        Label(text, "destination_version", series.Destination.Version);
-        Label(text, "destination_service", series.DestinationService);
-        Label(text, "destination_canonical_service", series.Destination.CanonicalService);
-        Label(text, "destination_canonical_revision", series.Destination.CanonicalRevision);
-        Label(text, "destination_service_name", series.DestinationServiceName);
-        Label(text, "destination_service_namespace", series.DestinationServiceNamespace);
-        Label(text, "destination_cluster", series.Destination.Cluster);
-        Label(text, "request_protocol", series.Protocol);
-    }
-
-    private static void Label(StringBuilder text, string name, string value)
-    {
-        if (text.Length > 0) text.Append(',');
-        text.Append(name).Append("=\"").Append(Escape(value)).Append('"');
     }
 
     private static string Escape(string value) =>
@@ -173,23 +189,22 @@ internal static class Prometheus
         }
     }
 
-    private sealed class RequestSum
+    private sealed class RequestRow(SeriesLabels labels, Outcome outcome)
     {
-        public long Count, RequestMessages, ResponseMessages;
-        public bool IsGrpc;
-        public HistogramSum Duration { get; } = new();
-        public HistogramSum RequestBytes { get; } = new();
-        public HistogramSum ResponseBytes { get; } = new();
+        private string? _standard;
 
-        public void Add(Outcome outcome, bool grpc)
+        public SeriesLabels Labels => labels;
+        public Outcome Outcome => outcome;
+
+        /// <returns>Null where the metric is dropped.</returns>
+        public string? TextOf(StandardMetric metric)
         {
-            IsGrpc |= grpc;
-            Count += outcome.Count;
-            RequestMessages += outcome.RequestMessages;
-            ResponseMessages += outcome.ResponseMessages;
-            Duration.Add(outcome.Duration);
-            RequestBytes.Add(outcome.RequestBytes);
-            ResponseBytes.Add(outcome.ResponseBytes);
+            if (labels.Plan is not { } plan) return _standard ??= Text(RequestLabels(labels, outcome));
+            if (plan.Drops(metric)) return null;
+
+            var list = RequestLabels(labels, outcome);
+            plan.Change(metric, list, outcome.Values);
+            return Text(list);
         }
     }
 }

@@ -9,6 +9,8 @@ internal sealed class Span
     public ulong TraceIdHigh { get; init; }
     public ulong TraceIdLow { get; init; }
     public ulong Id { get; init; }
+    /// <summary>The span of the call to the upstream, where that is told apart from the request's own (gateways); zero where it is not.</summary>
+    public ulong UpstreamId { get; init; }
     /// <summary>Zero for the first span of a trace.</summary>
     public ulong ParentId { get; init; }
     public bool IsSampled { get; init; }

@@ -12,6 +12,10 @@ internal sealed class TcpRecord
     public IPEndPoint? UpstreamLocal { get; set; }
     public IPEndPoint? UpstreamRemote { get; set; }
     public Security.PeerIdentity? UpstreamPeer { get; set; }
+    public Net.Tls.TlsConnection? UpstreamTls { get; set; }
+    public Cluster? UpstreamConfig { get; set; }
+    /// <summary>What the upstream's proxy told of itself, or its endpoint's metadata.</summary>
+    public WorkloadLabels? UpstreamLabels { get; set; }
     public ResponseFlags Flags { get; set; }
     /// <summary>%RESPONSE_CODE_DETAILS%, where a filter has refused the connection.</summary>
     public string Details { get; set; } = "";

@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using System.Globalization;
-using System.Text;
 using Mesh.Http;
 using Mesh.Proxy.Config;
 using Mesh.Proxy.Http;
@@ -32,11 +29,11 @@ internal static class Tracing
         Inject(exchange.Request.Headers, tracing, span);
     }
 
-    /// <summary>The finished span, if it is to be reported. Only then does anything allocate.</summary>
-    public static SpanRecord? End(Exchange exchange)
+    /// <summary>Room 8: hands the finished span to its collector, if it is to be reported. Only then does anything allocate.</summary>
+    public static void End(Exchange exchange)
     {
-        if (exchange.Settings.Tracing is not { DisableReporting: false } tracing || exchange.Span is not Span { IsSampled: true } span) return null;
-        return SpanRecord.Of(exchange, tracing, span);
+        if (exchange.Span is Span { IsSampled: true } span && exchange.Settings.Tracing is { DisableReporting: false } tracing)
+            exchange.Worker.Exports.Report(SpanRecord.Of(exchange, tracing, span));
     }
 
     private static bool Decide(Exchange exchange, TracingSettings tracing)
@@ -80,7 +77,8 @@ internal static class Tracing
     private static Span Start(Exchange exchange, TracingSettings tracing)
     {
         var headers = exchange.Request.Headers;
-        var context = (tracing.Propagation & TraceHeaders.W3C) != 0 ? ReadW3C(headers) : ReadB3(headers);
+        var context = (tracing.Propagation & TraceHeaders.B3) != 0 ? ReadB3(headers) : default;
+        if (context.TraceIdLow == 0 && (tracing.Propagation & TraceHeaders.W3C) != 0) context = ReadW3C(headers) is { TraceIdLow: not 0 } w3c ? w3c : context;
         var random = exchange.Random;
         if (context.TraceIdLow == 0 && context.TraceIdHigh == 0)
         {
@@ -89,6 +87,7 @@ internal static class Tracing
                 TraceIdHigh = tracing.TraceId128Bit || (tracing.Propagation & TraceHeaders.W3C) != 0 ? Id(random) : 0,
                 TraceIdLow = Id(random),
                 Id = Id(random),
+                UpstreamId = tracing.SpawnUpstreamSpan ? Id(random) : 0,
                 IsSampled = context.Sampled ?? exchange.IsTraced,
             };
         }
@@ -99,6 +98,7 @@ internal static class Tracing
             TraceIdHigh = context.TraceIdHigh,
             TraceIdLow = context.TraceIdLow,
             Id = shares ? context.SpanId : Id(random),
+            UpstreamId = tracing.SpawnUpstreamSpan ? Id(random) : 0,
             ParentId = shares ? context.ParentId : context.SpanId,
             IsSampled = context.Sampled ?? exchange.IsTraced,
             TraceState = context.State,
@@ -108,13 +108,14 @@ internal static class Tracing
     private static void Inject(Headers headers, TracingSettings tracing, Span span)
     {
         Span<byte> digits = stackalloc byte[64];
+        var (id, parent) = span.UpstreamId != 0 ? (span.UpstreamId, span.Id) : (span.Id, span.ParentId);
         if ((tracing.Propagation & TraceHeaders.W3C) != 0)
         {
             "00-"u8.CopyTo(digits);
             Span.WriteHex(digits[3..], span.TraceIdHigh);
             Span.WriteHex(digits[19..], span.TraceIdLow);
             digits[35] = (byte)'-';
-            Span.WriteHex(digits[36..], span.Id);
+            Span.WriteHex(digits[36..], id);
             (span.IsSampled ? "-01"u8 : "-00"u8).CopyTo(digits[52..]);
             headers.Set(KnownHeader.Traceparent, digits[..55]);
             headers.Set(KnownHeader.Tracestate, span.TraceState);
@@ -122,11 +123,11 @@ internal static class Tracing
         if ((tracing.Propagation & TraceHeaders.B3) != 0)
         {
             headers.Set(KnownHeader.XB3Traceid, span.WriteTraceId(digits));
-            Span.WriteHex(digits, span.Id);
+            Span.WriteHex(digits, id);
             headers.Set(KnownHeader.XB3Spanid, digits[..16]);
-            if (span.ParentId != 0)
+            if (parent != 0)
             {
-                Span.WriteHex(digits, span.ParentId);
+                Span.WriteHex(digits, parent);
                 headers.Set(KnownHeader.XB3Parentspanid, digits[..16]);
             }
             headers.Set(KnownHeader.XB3Sampled, span.IsSampled ? "1"u8 : "0"u8);
@@ -196,67 +197,4 @@ internal static class Tracing
     }
 
     private readonly record struct TraceContext(ulong TraceIdHigh, ulong TraceIdLow, ulong SpanId, ulong ParentId, bool? Sampled, byte[] State);
-}
-
-/// <summary>A finished span, ready to be exported by whichever tracer is configured.</summary>
-internal sealed record SpanRecord(TracingSettings Settings, Span Span, string Name, bool IsServer, DateTimeOffset Started, TimeSpan Duration, bool IsError)
-{
-    public ImmutableArray<KeyValuePair<string, string>> Tags { get; init; } = [];
-
-    public static SpanRecord Of(Exchange exchange, TracingSettings tracing, Span span)
-    {
-        var source = new FormatSource(exchange);
-        var operation = exchange.Route?.DecoratorOperation is { Length: > 0 } decorated ? decorated : exchange.Client.IsInbound ? "ingress" : "egress";
-        return new(tracing, span, operation, exchange.Client.IsInbound, exchange.StartedUtc, source.Elapsed(source.StartedAt, source.EndedAt), exchange.Status >= 500 || exchange.Status == 0)
-        {
-            Tags = TagsOf(exchange, tracing, source),
-        };
-    }
-
-    private static ImmutableArray<KeyValuePair<string, string>> TagsOf(Exchange exchange, TracingSettings tracing, in FormatSource source)
-    {
-        var (request, tags) = (exchange.Request, ImmutableArray.CreateBuilder<KeyValuePair<string, string>>());
-        var path = exchange.OriginalPath ?? Latin(request.Path);
-        if (path.Length > tracing.PathTagCharsMax) path = path[..(int)tracing.PathTagCharsMax];
-        Add("component", "proxy");
-        Add("node_id", exchange.Worker.Node.Id);
-        Add("guid:x-request-id", request.Headers.GetText(KnownHeader.XRequestId));
-        Add("http.url", $"{(request.Scheme == HttpScheme.Https ? "https" : "http")}://{Latin(request.Authority)}{path}");
-        Add("http.method", Latin(request.MethodName));
-        Add("downstream_cluster", "-");
-        Add("user_agent", request.Headers.GetText(KnownHeader.UserAgent) ?? "-");
-        Add("http.protocol", Latin(FormatSource.NameOf(request.Version)));
-        Add("peer.address", exchange.Source.Address.ToString());
-        Add("request_size", exchange.RequestBytes.ToString(CultureInfo.InvariantCulture));
-        Add("response_size", exchange.ResponseBytes.ToString(CultureInfo.InvariantCulture));
-        Add("response_flags", exchange.Flags.ToString());
-        Add("http.status_code", exchange.Status.ToString(CultureInfo.InvariantCulture));
-        if (exchange.GrpcStatus >= 0) Add("grpc.status_code", exchange.GrpcStatus.ToString(CultureInfo.InvariantCulture));
-        if (exchange.Cluster is { } cluster)
-        {
-            Add("upstream_cluster", cluster.Config.Name);
-            Add("upstream_cluster.name", source.ClusterAlias);
-        }
-        if (exchange.Endpoint is { } endpoint) Add("upstream_address", endpoint.Endpoint.Address.ToString());
-        if (exchange.Status >= 500 || exchange.Status == 0) Add("error", "true");
-        foreach (var tag in tracing.Tags) Custom(tag);
-        foreach (var tag in exchange.Route?.Tracing?.Tags ?? []) Custom(tag);
-        return tags.ToImmutable();
-
-        void Add(string name, string? value)
-        {
-            if (!string.IsNullOrEmpty(value)) tags.Add(KeyValuePair.Create(name, value));
-        }
-
-        void Custom(TraceTag tag) => Add(tag.Tag, tag.Kind switch
-        {
-            TraceTagKind.Literal => tag.Value,
-            TraceTagKind.Environment => exchange.Worker.Node.Environment.GetValueOrDefault(tag.Value) ?? tag.Default,
-            TraceTagKind.RequestHeader => exchange.Request.Headers.GetText(tag.Value) ?? tag.Default,
-            TraceTagKind.Metadata when tag.Value.Split(':') is [var filter, var key, ..] => exchange.GetMetadata(filter, key)?.Text ?? tag.Default,
-            _ => tag.Default,
-        });
-    }
-
-    private static string Latin(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes);
 }

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Mesh.Proxy.Security;
 
-/// <summary>Protocol-buffer fields written one after the other, for the two messages of the authorizer's protocol that the data path needs.</summary>
+/// <summary>Protocol-buffer fields written one after the other, for the few messages that the data path sends itself.</summary>
 internal sealed class FieldWriter
 {
     private readonly ArrayBufferWriter<byte> bytes = new();
@@ -27,6 +27,24 @@ internal sealed class FieldWriter
         if (value == 0) return this;
         Number((ulong)(field << 3));
         Number(value);
+        return this;
+    }
+
+    /// <summary>An integer of eight bytes, written though it be zero.</summary>
+    public FieldWriter Fixed64(int field, ulong value)
+    {
+        Number((ulong)(field << 3 | 1));
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.GetSpan(8), value);
+        bytes.Advance(8);
+        return this;
+    }
+
+    /// <summary>An integer of four bytes, written though it be zero.</summary>
+    public FieldWriter Fixed32(int field, uint value)
+    {
+        Number((ulong)(field << 3 | 5));
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.GetSpan(4), value);
+        bytes.Advance(4);
         return this;
     }
 

@@ -38,6 +38,7 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
 
     private async ValueTask<Failure?> ServeAsync()
     {
+        await MeetCallerAsync();
         if (RefusalOf(worker, client, chain) is { } refusal)
         {
             if (chain.Tcp is { Clusters: [var only] }) _record.UpstreamCluster = _record.UpstreamClusterAlias = only.Name;
@@ -51,6 +52,7 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         if (worker.Cluster(name) is not { } cluster) return new(FailureKind.ClusterNotFound, Side.Local);
 
         _record.UpstreamCluster = name;
+        _record.UpstreamConfig = cluster.Config;
         _record.UpstreamClusterAlias = cluster.Config.AltStatName.Length > 0 ? cluster.Config.AltStatName : name;
         var (upstream, failure) = await ConnectAsync(cluster, settings);
         if (upstream is null) return failure;
@@ -75,11 +77,15 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
     {
         _upstream = upstream.Io;
         _record.UpstreamConnectedAt = worker.Loop.Clock.GetTimestamp();
-        (_record.UpstreamLocal, _record.UpstreamRemote, _record.UpstreamPeer) = (upstream.Local, upstream.Remote, upstream.Peer);
-        var stats = TcpStats.Begin(worker, client, cluster, upstream);
-        var progress = stats.Progress;
-        var outcome = await Relay.RunAsync(downstream, upstream.Io, settings.IdleTimeout ?? TimeSpan.FromDays(365), progress);
-        stats.End(client.Flags);
+        (_record.UpstreamLocal, _record.UpstreamRemote, _record.UpstreamPeer, _record.UpstreamTls) = (upstream.Local, upstream.Remote, upstream.Peer, upstream.Tls);
+        var progress = new Relay.Progress();
+        TcpStats? stats = null;
+        var isTold = cluster.Config.ExchangesPeerMetadata && upstream.Alpn == PeerPreamble.Protocol;
+        if (isTold) await TellAsync(upstream.Io);
+        else BeginStats();
+        var outcome = await Relay.RunAsync(downstream, upstream.Io, settings.IdleTimeout ?? TimeSpan.FromDays(365), progress, isTold ? HearAsync : null);
+        if (stats is null) BeginStats();
+        stats!.End(client.Flags);
         upstream.Io.Close();
         Leave(cluster, upstream.Endpoint);
         (_record.BytesReceived, _record.BytesSent) = (progress.BytesUp, progress.BytesDown);
@@ -88,7 +94,33 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         cluster.BytesReceived += progress.BytesDown;
         if (outcome is { Status: IoStatus.Reset, BrokenByUpstream: true }) client.Flags = client.Flags.With(ResponseFlag.UR);
         if (outcome.Status == IoStatus.TimedOut) client.TerminationDetails = "idle_timeout";
+
+        // The client's bytes go up meanwhile: hearing who answers costs the connection no round trip.
+        async ValueTask HearAsync()
+        {
+            _record.UpstreamLabels = await PeerPreamble.ReadAsync(upstream.Io);
+            BeginStats();
+        }
+
+        void BeginStats() => stats = TcpStats.Begin(worker, client, chain, cluster, upstream, _record, progress);
     }
+
+    /// <summary>Between sidecars that agreed on it, each says first who it is. The server hears its caller before anything else, since what is decided next may ask.</summary>
+    private async ValueTask MeetCallerAsync()
+    {
+        if (client.Alpn != PeerPreamble.Protocol || !chain.Filters.Any(filter => filter is NetworkPeerMetadata)) return;
+
+        await TellAsync(downstream);
+        client.PeerLabels = await PeerPreamble.ReadAsync(downstream);
+    }
+
+    private async ValueTask TellAsync(Connection peer)
+    {
+        var preamble = worker.PeerPreamble ??= PeerPreamble.Write(worker.Node);
+        await peer.WriteAsync(preamble, Deadline.After(worker.Loop.Clock, TellMax));
+    }
+
+    private static readonly TimeSpan TellMax = TimeSpan.FromSeconds(10);
 
     private void Fail(in Failure failure)
     {

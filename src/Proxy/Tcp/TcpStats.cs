@@ -1,4 +1,5 @@
 using Mesh.Net;
+using Mesh.Proxy.Config;
 using Mesh.Proxy.Observe;
 using Mesh.Proxy.Upstream;
 
@@ -7,26 +8,29 @@ namespace Mesh.Proxy.Tcp;
 /// <summary>Istio's standard metrics of one TCP connection: opened at once, bytes every few seconds, closed at the end.</summary>
 internal sealed class TcpStats
 {
-    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(5);
-
     private readonly TcpSeries _series;
     private readonly LoopTimer _timer;
     private readonly Loop _loop;
+    private readonly TimeSpan _reportEvery;
+    private readonly Relay.Progress _progress;
     private long _reportedUp, _reportedDown;
 
-    private TcpStats(Worker worker, TcpSeries series)
+    private TcpStats(Worker worker, TcpSeries series, Relay.Progress progress, TimeSpan reportEvery)
     {
-        (_loop, _series) = (worker.Loop, series);
+        (_loop, _series, _progress, _reportEvery) = (worker.Loop, series, progress, reportEvery);
         _timer = new(worker.Loop, OnTimer);
     }
 
-    public Relay.Progress Progress { get; } = new();
-
-    public static TcpStats Begin(Worker worker, ClientConnection client, ClusterState cluster, UpstreamConnection upstream)
+    /// <summary>When both ends are known: the labels are fixed from here on.</summary>
+    public static TcpStats Begin(Worker worker, ClientConnection client, FilterChain chain, ClusterState cluster, UpstreamConnection upstream, TcpRecord record, Relay.Progress progress)
     {
-        var stats = new TcpStats(worker, worker.Counters.TcpFor(LabelsOf(worker, client, cluster, upstream)));
+        var plan = MetricPlan.Of(chain);
+        var labels = LabelsOf(worker, client, cluster, upstream, record);
+        if (plan is not null) labels = labels with { Plan = plan };
+        var every = chain.Filters.OfType<NetworkStats>().LastOrDefault()?.Stats.TcpReportingInterval ?? TimeSpan.FromSeconds(5);
+        var stats = new TcpStats(worker, worker.Counters.TcpFor(labels, plan?.Evaluate(new(client, record, worker)) ?? []), progress, every);
         stats._series.For(default).Opened++;
-        stats._timer.Arm(Deadline.After(worker.Loop.Clock, ReportEvery));
+        stats._timer.Arm(Deadline.After(worker.Loop.Clock, every));
         return stats;
     }
 
@@ -40,18 +44,18 @@ internal sealed class TcpStats
     private void OnTimer()
     {
         Report(default);
-        _timer.Arm(Deadline.After(_loop.Clock, ReportEvery));
+        _timer.Arm(Deadline.After(_loop.Clock, _reportEvery));
     }
 
     private void Report(ResponseFlags flags)
     {
         var outcome = _series.For(flags);
-        outcome.ReceivedBytes += Progress.BytesUp - _reportedUp;
-        outcome.SentBytes += Progress.BytesDown - _reportedDown;
-        (_reportedUp, _reportedDown) = (Progress.BytesUp, Progress.BytesDown);
+        outcome.ReceivedBytes += _progress.BytesUp - _reportedUp;
+        outcome.SentBytes += _progress.BytesDown - _reportedDown;
+        (_reportedUp, _reportedDown) = (_progress.BytesUp, _progress.BytesDown);
     }
 
-    private static SeriesLabels LabelsOf(Worker worker, ClientConnection client, ClusterState cluster, UpstreamConnection upstream)
+    private static SeriesLabels LabelsOf(Worker worker, ClientConnection client, ClusterState cluster, UpstreamConnection upstream, TcpRecord record)
     {
         var own = worker.Node.Labels;
         var service = ServiceLabels.Of(cluster.Config, null);
@@ -60,6 +64,6 @@ internal sealed class TcpStats
         return client.IsInbound
             ? new("destination", client.PeerLabels ?? ServiceLabels.ByPrincipal(principal), principal ?? "unknown", own, ownUri, service.Host, service.Name,
                 service.Namespace == "unknown" ? own.Namespace : service.Namespace, "tcp", client.IsMutualTls ? "mutual_tls" : "none")
-            : new("source", own, ownUri, ServiceLabels.OfEndpoint(upstream.Endpoint.Endpoint), principal ?? "unknown", service.Host, service.Name, service.Namespace, "tcp", "unknown");
+            : new("source", own, ownUri, record.UpstreamLabels ?? ServiceLabels.OfEndpoint(upstream.Endpoint.Endpoint), principal ?? "unknown", service.Host, service.Name, service.Namespace, "tcp", "unknown");
     }
 }

@@ -6,10 +6,11 @@ using Mesh.Proxy.Observe;
 namespace Mesh.Proxy.Upstream;
 
 /// <summary>By what a series is found again: object identities, so that nothing is compared letter by letter.</summary>
-internal readonly record struct SeriesKey(WorkloadLabels? Peer, string? Principal, bool IsMutual, bool IsGrpc, EndpointState? Endpoint)
+internal readonly record struct SeriesKey(WorkloadLabels? Peer, string? Principal, bool IsMutual, bool IsGrpc, EndpointState? Endpoint, MetricPlan? Plan)
 {
     public bool IsSame(in SeriesKey other) =>
-        ReferenceEquals(Peer, other.Peer) && ReferenceEquals(Principal, other.Principal) && IsMutual == other.IsMutual && IsGrpc == other.IsGrpc && ReferenceEquals(Endpoint, other.Endpoint);
+        ReferenceEquals(Peer, other.Peer) && ReferenceEquals(Principal, other.Principal) && IsMutual == other.IsMutual && IsGrpc == other.IsGrpc && ReferenceEquals(Endpoint, other.Endpoint)
+        && ReferenceEquals(Plan, other.Plan);
 }
 
 /// <summary>The series that one cluster's requests were counted in lately. Small and searched in order: the usual one moves to the front.</summary>
@@ -24,6 +25,11 @@ internal sealed class SeriesCache
         for (var i = 0; i < _entries.Count; i++)
         {
             if (!_entries[i].Key.IsSame(key)) continue;
+            if (_entries[i].Series.IsGivenUp)
+            {
+                _entries.RemoveAt(i);
+                return null;
+            }
 
             if (i > 0) (_entries[0], _entries[i]) = (_entries[i], _entries[0]);
             return _entries[0].Series;

@@ -25,7 +25,8 @@ internal sealed class Worker
     {
         (Index, Loop, Node, Log) = (index, loop, node, log);
         Secure = new(tls, loop.Clock);
-        Logs = new(loop, files);
+        Exports = new(this);
+        Logs = new(loop, files, Exports);
     }
 
     public int Index { get; }
@@ -34,6 +35,8 @@ internal sealed class Worker
     public ILogger Log { get; }
     public Counters Counters { get; } = new();
     public LogBuffers Logs { get; }
+    /// <summary>Spans and log records on their way to collectors.</summary>
+    public Exports Exports { get; }
     /// <summary>Requests that a tap wants to see.</summary>
     public RequestSamples Samples { get; } = new();
     /// <summary>TLS contexts made ready.</summary>
@@ -59,6 +62,9 @@ internal sealed class Worker
     public long NextStreamId() => (++_streamIds << 8) | (uint)Index;
 
     public long NextConnectionId() => (++_connectionIds << 8) | (uint)Index;
+
+    /// <summary>What this proxy says of itself at the beginning of TCP connections; written once.</summary>
+    public byte[]? PeerPreamble { get; set; }
 
     /// <summary>Series of requests that reached no cluster.</summary>
     public SeriesCache SeriesWithoutCluster { get; } = new();

@@ -159,7 +159,7 @@ internal sealed class ProxyRig : IDisposable
         Assert.Empty(ServerFaults);
     }
 
-    private sealed class NoTls : TlsProvider
+    internal sealed class NoTls : TlsProvider
     {
         public override Mesh.Net.Tls.TlsContext CreateContext(TlsSettings settings) => throw new TlsSettingsException("no TLS in this test");
     }

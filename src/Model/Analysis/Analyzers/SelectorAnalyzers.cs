@@ -73,6 +73,29 @@ internal static class SelectorAnalyzers
                 findings.Add("IST0157", telemetry, null, telemetry.Name, telemetry.Namespace);
     }
 
+    private static readonly string[] LogProviders = ["envoyFileAccessLog", "envoyOtelAls"], TraceProviders = ["zipkin", "opentelemetry"], MetricProviders = ["prometheus"];
+
+    /// <summary>Providers that nobody here writes to: the part of the Telemetry that names one has no effect.</summary>
+    public static void UnsupportedProviders(Findings findings)
+    {
+        var kinds = new Dictionary<string, string> { ["envoy"] = "envoyFileAccessLog", ["prometheus"] = "prometheus" };
+        foreach (var provider in findings.MeshConfig.Children("extensionProviders"))
+            if (provider.Which("provider") is { } kind) kinds[provider.Text("name")] = kind;
+        foreach (var telemetry in findings.Resources.All("Telemetry"))
+        {
+            Check("accessLogging", LogProviders);
+            Check("tracing", TraceProviders);
+            Check("metrics", MetricProviders);
+
+            void Check(string part, string[] supported)
+            {
+                foreach (var name in telemetry.Spec!.Children(part).SelectMany(entry => entry.Children("providers")).Select(provider => provider.Text("name")).Distinct())
+                    if (kinds.GetValueOrDefault(name) is { } kind && kind != "lightstep" && !supported.Contains(kind))
+                        findings.Add("MESH0002", telemetry, null, name, kind, part, string.Join(", ", supported));
+            }
+        }
+    }
+
     public static void Lightstep(Findings findings)
     {
         var names = findings.MeshConfig.Children("extensionProviders").Where(p => p.Has("lightstep")).Select(p => p.Text("name")).ToHashSet();

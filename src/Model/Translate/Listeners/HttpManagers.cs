@@ -30,7 +30,7 @@ internal static class HttpManagers
                 : HttpConnectionManager.Types.PathWithEscapedSlashesAction.KeepUnchanged,
             MergeSlashes = mesh.PathNormalization is PathNormalization.MergeSlashes or PathNormalization.DecodeAndMergeSlashes,
             UpgradeConfigs = { new HttpConnectionManager.Types.UpgradeConfig { UpgradeType = "websocket" } },
-            RequestIdExtension = new() { TypedConfig = Protos.Pack(new Envoy.Extensions.RequestId.Uuid.V3.UuidRequestIdConfig { UseRequestIdForTraceSampling = true }) },
+            RequestIdExtension = new() { TypedConfig = Protos.Pack(new Envoy.Extensions.RequestId.Uuid.V3.UuidRequestIdConfig { UseRequestIdForTraceSampling = observed.TracesByRequestId }) },
             Tracing = observed.Tracing,
         };
         made.AccessLog.Add(observed.Logs);

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Envoy.Config.Accesslog.V3;
 using Envoy.Config.Core.V3;
 using Envoy.Extensions.AccessLoggers.File.V3;
+using Envoy.Extensions.AccessLoggers.OpenTelemetry.V3;
 using Google.Protobuf.WellKnownTypes;
 using Mesh.Model.Resources;
 
@@ -43,10 +44,12 @@ internal static class AccessLogs
         return Json(path, fields);
     }
 
-    /// <summary>An envoyFileAccessLog provider, or <c>envoy</c>, which every mesh has.</summary>
-    public static AccessLog? OfProvider(string name, MeshConfig mesh)
+    /// <summary>An envoyFileAccessLog or envoyOtelAls provider, or <c>envoy</c>, which every mesh has. Null for others, which analysis names.</summary>
+    public static AccessLog? OfProvider(string name, View view)
     {
+        var mesh = view.Mesh;
         if (mesh.Provider(name) is not { } provider) return name == "envoy" ? File("/dev/stdout", mesh) : null;
+        if (provider.Kind == "envoyOtelAls") return OpenTelemetry(provider, view);
         if (provider.Kind != "envoyFileAccessLog") return null;
 
         var path = provider.Path.Length > 0 ? provider.Path : "/dev/stdout";
@@ -59,11 +62,44 @@ internal static class AccessLogs
         return Json(path, fields);
     }
 
+    private static AccessLog? OpenTelemetry(ExtensionProvider provider, View view)
+    {
+        if (Providers.ClusterOf(provider, view) is not var (cluster, host)) return null;
+
+        var made = new OpenTelemetryAccessLogConfig
+        {
+            LogName = provider.Raw.Text("logName") is { Length: > 0 } name ? name : "otel_envoy_accesslog",
+            GrpcService = new() { EnvoyGrpc = new() { ClusterName = cluster, Authority = host } },
+            Body = new() { StringValue = provider.LogText is { Length: > 0 } text ? text : DefaultText.TrimEnd('\n') },
+        };
+        if (!provider.LogLabels.IsEmpty)
+        {
+            made.Attributes = new();
+            foreach (var (key, value) in provider.LogLabels) made.Attributes.Values.Add(new Opentelemetry.Proto.Common.V1.KeyValue { Key = key, Value = new() { StringValue = value } });
+        }
+        return new() { Name = "envoy.access_loggers.open_telemetry", TypedConfig = Protos.Pack(made) };
+    }
+
+    // Operators that stock Envoy has in extensions of their own.
+    private static readonly ImmutableArray<(string Operator, TypedExtensionConfig Formatter)> Formatters =
+    [
+        ("%REQ_WITHOUT_QUERY(", Protos.Extension("envoy.formatter.req_without_query", new Envoy.Extensions.Formatter.ReqWithoutQuery.V3.ReqWithoutQuery())),
+        ("%METADATA(", Protos.Extension("envoy.formatter.metadata", new Envoy.Extensions.Formatter.Metadata.V3.Metadata())),
+        ("%CEL(", Protos.Extension("envoy.formatter.cel", new Envoy.Extensions.Formatter.Cel.V3.Cel())),
+    ];
+
+    private static SubstitutionFormatString WithFormatters(SubstitutionFormatString format, string text)
+    {
+        foreach (var (op, formatter) in Formatters)
+            if (text.Contains(op, StringComparison.Ordinal)) format.Formatters.Add(formatter.Clone());
+        return format;
+    }
+
     private static string WithNewline(string text) => text.EndsWith('\n') ? text : text + "\n";
 
-    private static AccessLog Text(string path, string format) => Log(new() { Path = path, LogFormat = new() { TextFormatSource = new() { InlineString = format } } });
+    private static AccessLog Text(string path, string format) => Log(new() { Path = path, LogFormat = WithFormatters(new() { TextFormatSource = new() { InlineString = format } }, format) });
 
-    private static AccessLog Json(string path, Struct fields) => Log(new() { Path = path, LogFormat = new() { JsonFormat = fields } });
+    private static AccessLog Json(string path, Struct fields) => Log(new() { Path = path, LogFormat = WithFormatters(new() { JsonFormat = fields }, fields.ToString()) });
 
     private static AccessLog Log(FileAccessLog file) => new() { Name = "envoy.access_loggers.file", TypedConfig = Protos.Pack(file) };
 

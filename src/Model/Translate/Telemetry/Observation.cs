@@ -11,14 +11,20 @@ internal sealed record Observation(ImmutableArray<AccessLog> Logs, ImmutableArra
     /// <summary>Null when no metrics are made.</summary>
     public Stats.PluginConfig? Metrics { get; init; }
 
-    /// <summary>Equal for equal content: what two workloads tell alike, they can share.</summary>
-    public string Key { get; } = Digest(Logs, Tracing);
+    /// <summary>The decision to trace is read from the request's id, so that all hops make the same one.</summary>
+    public bool TracesByRequestId { get; init; } = true;
 
-    private static string Digest(ImmutableArray<AccessLog> logs, Hcm.Types.Tracing? tracing)
+    /// <summary>Equal for equal content: what two workloads tell alike, they can share.</summary>
+    public string Key => _key ??= Digest();
+    private string? _key;
+
+    private string Digest()
     {
         using var hash = System.Security.Cryptography.IncrementalHash.CreateHash(System.Security.Cryptography.HashAlgorithmName.SHA256);
-        foreach (var log in logs) hash.AppendData(Google.Protobuf.MessageExtensions.ToByteArray(log));
-        if (tracing is not null) hash.AppendData(Google.Protobuf.MessageExtensions.ToByteArray(tracing));
+        foreach (var log in Logs) hash.AppendData(Google.Protobuf.MessageExtensions.ToByteArray(log));
+        if (Tracing is not null) hash.AppendData(Google.Protobuf.MessageExtensions.ToByteArray(Tracing));
+        if (Metrics is not null) hash.AppendData(Google.Protobuf.MessageExtensions.ToByteArray(Metrics));
+        hash.AppendData([(byte)(Metrics is null ? 0 : 1), (byte)(TracesByRequestId ? 1 : 0)]);
         return Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 10));
     }
 

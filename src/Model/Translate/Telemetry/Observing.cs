@@ -11,11 +11,12 @@ internal static class Observing
     public static Observation For(View view, TrafficSide side)
     {
         var layers = Layers(view);
-        var logs = Logs(layers, view.Mesh, side);
-        var metrics = IstioFilters.Metrics([.. layers.SelectMany(layer => layer.Metrics)], side, view.Shape.Kind.IsGateway);
+        var logs = Logs(layers, view, side);
+        var metrics = StandardMetrics.For(view.Mesh, [.. layers.SelectMany(layer => layer.Metrics)], side, view.Shape.Kind.IsGateway);
         return new Observation(logs, Unmatched(logs), Tracing.For(layers, view, side))
         {
             Metrics = metrics,
+            TracesByRequestId = Tracing.UsesRequestId(layers, side),
             TcpMetrics = metrics is null || !view.Shape.Kind.HasIstioFilters ? [] : [new() { Name = "istio.stats", TypedConfig = Protos.Pack(metrics) }],
         };
     }
@@ -32,15 +33,20 @@ internal static class Observing
         }
         Add(all.In(root).FirstOrDefault(IsWhole));
         if (ns != root) Add(all.In(ns).FirstOrDefault(IsWhole));
-        Add(all.In(ns).FirstOrDefault(layer => layer.Selector.Count > 0 && layer.Selector.Selects(view.Shape.Labels)));
+        Add(all.In(ns).FirstOrDefault(layer => layer.Targets.IsEmpty ? layer.Selector.Count > 0 && layer.Selector.Selects(view.Shape.Labels) : Attaches(layer, view)));
         return layers;
     }
+
+    /// <summary>To the Gateway API object that the workload stands for.</summary>
+    private static bool Attaches(Resources.Telemetry layer, View view) =>
+        view.Shape.Labels[GatewayTranslation.GatewayNameLabel] is { } name && layer.Targets.Contains(new("gateway.networking.k8s.io", "Gateway", name));
 
     private static bool IsWhole(Resources.Telemetry layer) => layer.Selector.Count == 0 && layer.Targets.IsEmpty;
 
     /// <summary>Telemetry decides about named providers only; where none is named, the mesh's log file stays.</summary>
-    private static ImmutableArray<AccessLog> Logs(List<Resources.Telemetry> layers, MeshConfig mesh, TrafficSide side)
+    private static ImmutableArray<AccessLog> Logs(List<Resources.Telemetry> layers, View view, TrafficSide side)
     {
+        var mesh = view.Mesh;
         var chosen = mesh.DefaultLogging.ToDictionary(name => name, _ => (Filter: (string?)null, Disabled: false));
         foreach (var layer in layers)
         {
@@ -62,7 +68,7 @@ internal static class Observing
         var logs = ImmutableArray.CreateBuilder<AccessLog>();
         foreach (var (name, (filter, disabled)) in chosen.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
-            if (disabled || AccessLogs.OfProvider(name, mesh) is not { } log) continue;
+            if (disabled || AccessLogs.OfProvider(name, view) is not { } log) continue;
             if (filter is { Length: > 0 })
                 log.Filter = new()
                 {

@@ -38,7 +38,7 @@ internal static class Tracing
             RandomSampling = new() { Value = silent ? 0 : sampling ?? view.Shape.Settings.TracingSampling ?? mesh.Proxy.TracingSampling ?? SamplingDefault },
             OverallSampling = new() { Value = silent ? 0 : 100 },
         };
-        if (view.Shape.Settings.MaxPathTagLength is { } length) made.MaxPathTagLength = length;
+        if ((view.Shape.Settings.MaxPathTagLength ?? provider?.Raw.UIntOrNull("maxTagLength")) is { } length) made.MaxPathTagLength = length;
         if (provider is not null && !silent && ProviderOf(provider, view) is { } http)
         {
             made.Provider = http;
@@ -50,6 +50,11 @@ internal static class Tracing
         made.CustomTags.Add(tags.Select(OwnTag));
         return made;
     }
+
+    /// <summary>Whether the decision stands in the request's id; the latest layer that says so wins.</summary>
+    public static bool UsesRequestId(List<Resources.Telemetry> layers, TrafficSide side) =>
+        layers.SelectMany(layer => layer.Tracing).Where(entry => entry.Side == TrafficSide.ClientAndServer || entry.Side == side)
+            .Select(entry => entry.UsesRequestId).LastOrDefault(choice => choice is not null) ?? true;
 
     private static Envoy.Config.Trace.V3.Tracing.Types.Http? ProviderOf(ExtensionProvider provider, View view)
     {
@@ -66,8 +71,10 @@ internal static class Tracing
                         CollectorEndpoint = provider.Path.Length > 0 ? provider.Path : "/api/v2/spans",
                         CollectorEndpointVersion = ZipkinConfig.Types.CollectorEndpointVersion.HttpJson,
                         CollectorHostname = host,
-                        TraceId128Bit = true,
+                        TraceId128Bit = !provider.Raw.Bool("enable64bitTraceId"),
                         SharedSpanContext = false,
+                        TraceContextOption = provider.Raw.Text("traceContextOption") == "USE_B3_WITH_W3C_PROPAGATION"
+                            ? ZipkinConfig.Types.TraceContextOption.UseB3WithW3CPropagation : ZipkinConfig.Types.TraceContextOption.UseB3,
                     }),
                 };
             case "opentelemetry":
@@ -78,14 +85,20 @@ internal static class Tracing
                     {
                         HttpUri = new() { Uri = $"http://{host}:{provider.Port}{http.Text("path")}", Cluster = cluster, Timeout = Protos.Span(http.Duration("timeout") ?? TimeSpan.FromSeconds(3)) },
                     };
-                    foreach (var (name, value) in http.Each("headers", header => (header.Text("name"), header.Text("value"))))
+                    foreach (var (name, value) in http.Each("headers", header => (header.Text("name"), header.Text("value"))).Where(header => header.Item2.Length > 0))
                         config.HttpService.RequestHeadersToAdd.Add(new Envoy.Config.Core.V3.HeaderValueOption
                         {
                             Header = new() { Key = name, Value = value },
                             AppendAction = Envoy.Config.Core.V3.HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExistsOrAdd,
                         });
                 }
-                else config.GrpcService = new() { EnvoyGrpc = new() { ClusterName = cluster, Authority = host } };
+                else
+                {
+                    config.GrpcService = new() { EnvoyGrpc = new() { ClusterName = cluster, Authority = host } };
+                    if (provider.Raw["grpc"].Duration("timeout") is { } patience) config.GrpcService.Timeout = Protos.Span(patience);
+                    foreach (var (name, value) in provider.Raw["grpc"].Each("initialMetadata", header => (header.Text("name"), header.Text("value"))).Where(header => header.Item2.Length > 0))
+                        config.GrpcService.InitialMetadata.Add(new Envoy.Config.Core.V3.HeaderValue { Key = name, Value = value });
+                }
                 return new() { Name = "envoy.tracers.opentelemetry", TypedConfig = Protos.Pack(config) };
             default:
                 return null;
