@@ -15,6 +15,7 @@ internal static class Root
             Authz.Command,
             CheckCommand.Command,
             DemoCommand.Command,
+            Describe.Command,
             Explain.Command,
             DashboardCommand.Command,
             Install.Command,
@@ -36,7 +37,7 @@ internal static class Root
             new("experimental", "Experimental commands that may be modified or deprecated")
             {
                 Aliases = ["x", "exp"],
-                Commands = [Authz.Command, CheckCommand.Precheck, Explain.Command],
+                Commands = [Authz.Command, CheckCommand.Precheck, Describe.Command, Explain.Command],
             },
         ],
     };
