@@ -132,6 +132,31 @@ public sealed class KubeApi : IDisposable
         }
     }
 
+    /// <summary>What is no JSON: a container's log.</summary>
+    /// <returns>No text, and why.</returns>
+    public async Task<(string? Text, string? Problem)> TextAsync(string path, CancellationToken cancel)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        deadline.CancelAfter(RequestTimeout);
+        try
+        {
+            using var request = Request(HttpMethod.Get, path, null, null);
+            request.Headers.Accept.Clear();
+            await AuthorizeAsync(request, deadline.Token);
+            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, deadline.Token);
+            var text = await response.Content.ReadAsStringAsync(deadline.Token);
+            return response.IsSuccessStatusCode ? (text, null) : (null, $"{(int)response.StatusCode}: {text[..Math.Min(text.Length, 300)].Trim()}");
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return (null, $"GET {Short(path)}: no answer within {RequestTimeout.TotalSeconds:0} s");
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or SocketException or AuthenticationException or k8s.Exceptions.KubernetesClientException)
+        {
+            return (null, $"GET {Short(path)}: {e.InnerException?.Message ?? e.Message}");
+        }
+    }
+
     /// <summary>Watch events, one JSON object a line, as they come. Ends when the server ends it; a broken connection ends it too.</summary>
     /// <param name="silence">So long without a word, bookmarks included, the connection counts as dead.</param>
     public async IAsyncEnumerable<JsonDocument> WatchAsync(string path, TimeSpan silence, TimeProvider time, [EnumeratorCancellation] CancellationToken cancel)

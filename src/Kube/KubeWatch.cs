@@ -25,11 +25,12 @@ public interface IKubeSink
 /// <summary>What a watch does when; tests make it short.</summary>
 public sealed record KubeWatchTimes
 {
-    /// <summary>Bookmarks come about once a minute; three missing mean a dead connection.</summary>
-    public TimeSpan Silence { get; init; } = TimeSpan.FromMinutes(3);
+    /// <summary>Bookmarks come once a minute; so long without one means a dead connection.</summary>
+    public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(90);
     public TimeSpan WatchMin { get; init; } = TimeSpan.FromMinutes(5);
     public TimeSpan BackoffMin { get; init; } = TimeSpan.FromMilliseconds(800);
-    public TimeSpan BackoffMax { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>With its jitter at most one question of a kind in two seconds while the server is away, and heard again soon after it is back.</summary>
+    public TimeSpan BackoffMax { get; init; } = TimeSpan.FromSeconds(4);
     /// <summary>How often to ask whether a kind that the cluster did not have has come.</summary>
     public TimeSpan AbsentRetry { get; init; } = TimeSpan.FromSeconds(20);
 }
@@ -96,9 +97,9 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
             var answer = await api.ListAsync(kind, inNamespace, query, cancel);
             if (answer.IsGone)
             {
-                // The pages belong to a moment that is forgotten: begin anew.
-                (token, objects) = ("", []);
-                continue;
+                // The pages belong to a moment that is forgotten: begin anew, in a moment.
+                await BackOffAsync($"listing {kind}: {answer}", times.BackoffMax, cancel);
+                return false;
             }
             if (answer.IsAbsent)
             {

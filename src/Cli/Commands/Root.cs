@@ -13,6 +13,7 @@ internal static class Root
         [
             Analyze.Command,
             Authz.Command,
+            BugReport.Command,
             CheckCommand.Command,
             DemoCommand.Command,
             Describe.Command,

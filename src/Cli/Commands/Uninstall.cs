@@ -11,6 +11,8 @@ namespace Mesh.Cli.Commands;
 /// <summary><c>meshctl uninstall</c>: one revision, or (--purge) everything, so that nothing of the mesh is left.</summary>
 internal static class Uninstall
 {
+    private static readonly KubeKind GatewayClass = new("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", false);
+
     public static Command Command { get; } = new("uninstall", "Uninstall Istio from a cluster")
     {
         Example = "meshctl uninstall --revision canary\nmeshctl uninstall --purge -y",
@@ -70,6 +72,7 @@ internal static class Uninstall
         if (!invocation.Is("skip-confirmation") && !Confirmation.Ask(invocation, Question(purge, revision, found.Count))) return Outcome.Failed("cancelled; nothing was changed");
 
         if (await installer.RemoveAsync(found, cancel) is { } stuck) return Outcome.Failed(stuck);
+        if (purge && await AgainAsync(installer, api, invocation.Text("istioNamespace"), cancel) is { } late) return Outcome.Failed(late);
         lines.Kept($"{invocation.Terminal.Green("✔")} Uninstall complete ({found.Count} objects removed)");
         return Outcome.Fine;
     }
@@ -77,6 +80,15 @@ internal static class Uninstall
     private static string Question(bool purge, string revision, int count) => purge
         ? $"All of the mesh will be removed: {count} objects, the CRDs with every resource of their kinds, and the mesh's certificate authority. Proceed? (y/N) "
         : $"Revision {revision} will be removed: {count} objects. Its proxies keep their last configuration and get no new certificates. Proceed? (y/N) ";
+
+    /// <summary>A control plane that was still ending may have written once more what it keeps; its rights are gone by now.</summary>
+    private static async Task<string?> AgainAsync(Installer installer, KubeApi api, string space, CancellationToken cancel)
+    {
+        var written = new List<(KubeKind, JsonObject)>();
+        if (await SharedAsync(api, space, written, cancel) is { } refused) return refused;
+        written.RemoveAll(one => one.Item1 == KubeKinds.CustomResourceDefinition || one.Item1 == KubeKinds.Namespace);
+        return await installer.RemoveAsync(written, cancel);
+    }
 
     /// <summary>What no chart made: written by the control plane itself, or shared by all revisions.</summary>
     private static async Task<string?> SharedAsync(KubeApi api, string space, List<(KubeKind Kind, JsonObject Object)> found, CancellationToken cancel)
@@ -86,6 +98,7 @@ internal static class Uninstall
             (KubeKinds.ConfigMap, null, "labelSelector=istio.io%2Fconfig%3Dtrue"),
             (KubeKinds.Secret, space, "fieldSelector=metadata.name%3Distio-ca-secret"),
             (KubeKinds.Lease, space, ""),
+            (GatewayClass, null, ""),
             (KubeKinds.CustomResourceDefinition, null, ""),
             (KubeKinds.Namespace, null, $"labelSelector={Uri.EscapeDataString(Manifest.ManagedLabel)}%3DReconcile"),
         ])
@@ -97,6 +110,7 @@ internal static class Uninstall
             {
                 var name = item.At("metadata", "name").Text()!;
                 if (kind == KubeKinds.Lease && !name.StartsWith("istio-leader", StringComparison.Ordinal)) continue;
+                if (kind == GatewayClass && item.At("spec", "controllerName").Text() != "istio.io/gateway-controller") continue;
                 if (kind == KubeKinds.CustomResourceDefinition && !CrdManifest.Kinds.Any(ours => CrdManifest.Name(ours) == name)) continue;
                 item["kind"] ??= kind.Kind;
                 found.Add((kind, item));

@@ -37,6 +37,10 @@ internal sealed class LocalRegistry : IDisposable
     /// <summary>Where the newest mesh's control plane answers, or null when none runs.</summary>
     public static string? ControlPlane() => Meshes().Select(mesh => mesh["controlPlane"]?.ToString()).FirstOrDefault(address => address is not null);
 
+    /// <summary>The proxies of the newest mesh: name.namespace, and host:port of the admin server.</summary>
+    public static IEnumerable<(string Name, string Address)> Proxies() =>
+        ((Meshes().FirstOrDefault()?["proxies"] as JsonObject) ?? []).Select(proxy => (proxy.Key, proxy.Value?.ToString() ?? ""));
+
     private static IEnumerable<JsonObject> Meshes()
     {
         if (!Directory.Exists(Folder)) yield break;

@@ -8,6 +8,7 @@ namespace Mesh.Cli.Manifests;
 internal sealed class Installer(KubeApi api, TimeProvider time, Action<string> progress)
 {
     private const int Tries = 6;
+    private const int EndingTries = 240;
 
     /// <summary>All kinds that an installation may consist of, in the order in which they are taken away.</summary>
     public static readonly IReadOnlyList<KubeKind> Kinds =
@@ -38,6 +39,14 @@ internal sealed class Installer(KubeApi api, TimeProvider time, Action<string> p
     public async Task<string?> NamespaceAsync(string name, CancellationToken cancel)
     {
         var existing = await api.GetAsync(KubeKinds.Namespace, null, name, cancel);
+        // One that is ending takes no objects: after an uninstall it is there for some seconds more.
+        for (var attempt = 0; existing.Body.At("metadata", "deletionTimestamp") is not null; attempt++)
+        {
+            if (attempt == EndingTries) return $"namespace {name} has been ending for {EndingTries / 2} s and takes no objects; see `kubectl get namespace {name} -o yaml` for what holds it";
+            progress($"waiting for the former namespace {name} to end");
+            await Task.Delay(TimeSpan.FromMilliseconds(500), time, cancel);
+            existing = await api.GetAsync(KubeKinds.Namespace, null, name, cancel);
+        }
         if (existing.IsFine) return null;
         if (!existing.IsAbsent) return $"namespace {name}: {existing}";
 

@@ -13,7 +13,7 @@ public sealed record KubeOptions
     public string Replica { get; init; } = Environment.MachineName;
 
     /// <summary>A replica that has not renewed for so long has lost its lead.</summary>
-    public TimeSpan LeaseDuration { get; init; } = TimeSpan.FromSeconds(30);
+    public TimeSpan LeaseDuration { get; init; } = TimeSpan.FromSeconds(15);
 
     public Mesh.Kube.KubeWatchTimes Times { get; init; } = new();
 }

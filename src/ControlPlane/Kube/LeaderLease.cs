@@ -6,16 +6,20 @@ namespace Mesh.ControlPlane.Kube;
 
 /// <summary>
 /// One replica writes at a time: who holds the Lease. Lost when it cannot be renewed in time, so that two never write at once
-/// for longer than a clock's difference.
+/// for longer than a clock's difference. Whether another's Lease has run out is judged by how long we have seen it unrenewed, not by what its
+/// clock wrote.
 /// </summary>
 internal sealed class LeaderLease(KubeApi api, string inNamespace, string name, string replica, TimeSpan duration, TimeProvider time, ILogger log)
 {
     private const string TimeFormat = "yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'";
 
+    /// <summary>What the Lease said when it last changed, and when we saw that.</summary>
+    private (string Record, long At) observed = ("", 0);
+
     /// <summary>Leads again and again, each time for as long as the Lease is ours; the work's token ends with it.</summary>
     public async Task RunAsync(Func<CancellationToken, Task> work, CancellationToken stop)
     {
-        var retry = duration / 5;
+        var retry = duration * 2 / 15;
         while (!stop.IsCancellationRequested)
         {
             if (await TryHoldAsync(stop))
@@ -65,9 +69,10 @@ internal sealed class LeaderLease(KubeApi api, string inNamespace, string name, 
         var spec = lease["spec"] as JsonObject ?? [];
         var holder = spec["holderIdentity"]?.GetValue<string>() ?? "";
         var changes = spec["leaseTransitions"]?.GetValue<int>() ?? 0;
-        var renewedAt = Time(spec["renewTime"]);
+        var record = $"{holder} {changes} {spec["renewTime"]?.GetValue<string>()}";
+        if (record != observed.Record) observed = (record, time.GetTimestamp());
         var lasts = TimeSpan.FromSeconds(spec["leaseDurationSeconds"]?.GetValue<int>() ?? (int)duration.TotalSeconds);
-        if (holder.Length > 0 && holder != replica && now < renewedAt + lasts) return false;
+        if (holder.Length > 0 && holder != replica && time.GetElapsedTime(observed.At) < lasts) return false;
 
         var acquired = holder == replica ? Time(spec["acquireTime"]) : now;
         // The version we read makes sure that nobody else took it meanwhile.

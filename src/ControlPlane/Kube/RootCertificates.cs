@@ -23,10 +23,11 @@ internal sealed class RootCertificates(KubeApi api, CertificateAuthority authori
             new KubeWatch(api, KubeKinds.ConfigMap, maps, time, random, kube.Times, selector: "fieldSelector=metadata.name%3D" + Name).RunAsync(cancel));
         while (!cancel.IsCancellationRequested)
         {
+            var news = Task.WhenAny(namespaces.NextAsync(), maps.NextAsync()); // before the look: what comes during it wakes again
             if (maps.IsHeard)
                 foreach (var wanted in namespaces.All.Keys.Except(Unserved))
                     if (maps.All.GetValueOrDefault(wanted) != authority.RootsPem) await WriteAsync(wanted, cancel);
-            await Task.WhenAny(namespaces.NextAsync(), maps.NextAsync(), Task.Delay(LookAgain, time, cancel));
+            await Task.WhenAny(news, Task.Delay(LookAgain, time, cancel));
         }
         await watches;
     }

@@ -22,6 +22,7 @@ internal sealed class FakeCluster : IAsyncDisposable
     private readonly Lock guard = new();
     private readonly SortedDictionary<string, JsonObject> objects = new(StringComparer.Ordinal); // collection/namespace/name
     private readonly List<(long Version, string Collection, string Type, JsonObject Object)> log = [];
+    private readonly ConcurrentDictionary<string, JsonObject> applied = []; // manager and object
     private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource stirred = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource watches = new();
@@ -253,6 +254,7 @@ internal sealed class FakeCluster : IAsyncDisposable
     private async Task CreateAsync(HttpContext context, string collection, string space)
     {
         if (await BodyAsync(context) is not { } item) return;
+        KeepStatus(item, null);
         var meta = item.MapAt("metadata");
         if (space.Length > 0) meta["namespace"] = space;
         if (meta["name"].Text() is null or "") meta["name"] = $"{meta["generateName"].Text()}{Interlocked.Increment(ref version):x5}";
@@ -280,6 +282,9 @@ internal sealed class FakeCluster : IAsyncDisposable
         }
         switch (context.Request.Method)
         {
+            case "GET" when sub == "log":
+                await context.Response.WriteAsync($"log of {name} {context.Request.Query["container"]}\n");
+                return;
             case "GET":
                 await AnswerAsync(context, 200, before!);
                 return;
@@ -290,7 +295,11 @@ internal sealed class FakeCluster : IAsyncDisposable
             case "PUT":
                 if (await BodyAsync(context) is not { } next) return;
                 if (next.At("metadata", "resourceVersion").Text() is { Length: > 0 } read && read != before.At("metadata", "resourceVersion").Text()) await SayAsync(context, 409, "the object has been modified");
-                else await WriteAsync(context, collection, key, next, 200);
+                else
+                {
+                    if (sub != "status") KeepStatus(next, before);
+                    await WriteAsync(context, collection, key, next, 200);
+                }
                 return;
             case "PATCH":
                 if (await BodyAsync(context, list: type.Contains("json-patch", StringComparison.Ordinal)) is not { } patch) return;
@@ -299,15 +308,30 @@ internal sealed class FakeCluster : IAsyncDisposable
                     await SayAsync(context, 404, $"namespaces \"{space}\" not found");
                     return;
                 }
-                var result = patch["list"] is JsonArray operations ? JsonPatches.Apply(before!, operations) : JsonPatches.Merge(before ?? [], patch, isApply: type.Contains("apply", StringComparison.Ordinal));
+                var owner = $"{context.Request.Query["fieldManager"]} {sub} {key}";
+                var isApply = type.Contains("apply", StringComparison.Ordinal);
+                if (isApply)
+                {
+                    if (before is not null && applied.TryGetValue(owner, out var former)) before = JsonPatches.Without(before, former, patch);
+                    if (context.Request.Query["dryRun"] != "All") applied[owner] = patch.Copy();
+                }
+                var result = patch["list"] is JsonArray operations ? JsonPatches.Apply(before!, operations) : JsonPatches.Merge(before ?? [], patch, isApply);
                 if (sub == "status" && before is not null)
                 {
                     before["status"] = result["status"]?.DeepClone();
                     result = before;
                 }
+                else KeepStatus(result, before);
                 await WriteAsync(context, collection, key, result, before is null ? 201 : 200);
                 return;
         }
+    }
+
+    /// <summary>Who writes the object does not write its status: that has a door of its own.</summary>
+    private static void KeepStatus(JsonObject item, JsonObject? before)
+    {
+        item.Remove("status");
+        if (before?["status"] is { } status) item["status"] = status.DeepClone();
     }
 
     private async Task WriteAsync(HttpContext context, string collection, string key, JsonObject item, int status)

@@ -27,6 +27,22 @@ internal static class JsonPatches
         return result;
     }
 
+    /// <summary>What a manager applied before and does not any more goes; what others wrote beside it stays.</summary>
+    public static JsonObject Without(JsonObject target, JsonObject former, JsonObject next)
+    {
+        var result = target.Copy();
+        foreach (var (key, value) in former)
+        {
+            if (value is JsonObject inner && result[key] is JsonObject there)
+            {
+                result[key] = Without(there, inner, next[key] as JsonObject ?? []);
+                if (next[key] is null && result[key] is JsonObject { Count: 0 }) result.Remove(key);
+            }
+            else if (!next.ContainsKey(key)) result.Remove(key);
+        }
+        return result;
+    }
+
     /// <param name="isApply">As server-side apply: lists of named items keep what others set in them.</param>
     public static JsonObject Merge(JsonObject target, JsonObject patch, bool isApply)
     {
