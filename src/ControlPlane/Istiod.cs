@@ -64,7 +64,8 @@ internal static class Istiod
         services.AddSingleton(options).AddSingleton(time).AddSingleton(authority).AddSingleton(tokens);
         services.AddSingleton(Metrics.NewCustomRegistry());
         services.AddSingleton<WorldFeed>().AddSingleton<TokenKeys>().AddSingleton(_ => new HttpClient()).AddSingleton<RefusedResources>().AddSingleton<Translator>().AddSingleton<ServedResources>();
-        services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<MemoryTrim>().AddSingleton<PatchRefusals>();
+        services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<RootsResource>().AddSingleton<MemoryTrim>().AddSingleton<PatchRefusals>();
+        services.AddSingleton(provider => new RootRotation(authority, () => provider.GetRequiredService<ProxyStreams>().WithoutRoots, time));
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();
         services.AddSingleton<TrustDomain>().AddSingleton<Authenticator>().AddSingleton<MeshFile>();
         services.AddSingleton<LiveTraffic>().AddSingleton<TrafficService>();
@@ -155,6 +156,13 @@ internal static class Istiod
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
     }
 
+    /// <summary>The certificate with what leads from it to the root: who knows only the root could not follow otherwise.</summary>
+    private static void Present(System.Net.Security.SslServerAuthenticationOptions ssl, ServerCertificate server)
+    {
+        ssl.ServerCertificateSelectionCallback = null;
+        ssl.ServerCertificateContext = server.Context();
+    }
+
     private static void Doors(KestrelServerOptions kestrel, Options options, CertificateAuthority authority)
     {
         kestrel.AddServerHeader = false;
@@ -187,6 +195,7 @@ internal static class Istiod
                 listen.UseHttps(https =>
                 {
                     https.ServerCertificateSelector = (_, _) => server.Current();
+                    https.OnAuthenticate = (_, ssl) => Present(ssl, server);
                     https.ClientCertificateMode = ClientCertificateMode.AllowCertificate;
                     https.ClientCertificateValidation = (certificate, chain, _) => server.Trusts(certificate, chain);
                     https.SslProtocols = System.Security.Authentication.SslProtocols.Tls13 | System.Security.Authentication.SslProtocols.Tls12;
@@ -199,7 +208,11 @@ internal static class Istiod
             kestrel.Listen(webhooks, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1AndHttp2;
-                listen.UseHttps(https => https.ServerCertificateSelector = (_, _) => server.Current());
+                listen.UseHttps(https =>
+                {
+                    https.ServerCertificateSelector = (_, _) => server.Current();
+                    https.OnAuthenticate = (_, ssl) => Present(ssl, server);
+                });
             });
         }
     }

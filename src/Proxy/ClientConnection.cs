@@ -45,6 +45,8 @@ internal sealed class ClientConnection
     public string CipherSuite { get; set; } = "";
     /// <summary>The verified identity of the other side; null over plain text or without a client certificate.</summary>
     public PeerIdentity? Peer { get; set; }
+    /// <summary>Timestamp at which the peer's certificate is over; no request is served here after it.</summary>
+    public long PeerEndsAt { get; set; } = long.MaxValue;
     /// <summary>Our own identity's URI as presented on this connection; null over plain text.</summary>
     public string? LocalUri { get; set; }
 

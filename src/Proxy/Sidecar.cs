@@ -148,12 +148,12 @@ internal sealed class Sidecar : IDisposable
 
     private Mesh.Xds.IAdsStream ConnectAds(CancellationToken cancellation)
     {
-        var channel = GrpcChannels.Create(Bootstrap.DiscoveryAddress, Bootstrap.DiscoveryTls, Bootstrap.DiscoveryServerName, Bootstrap.DiscoveryRootPath);
+        var channel = GrpcChannels.Create(Bootstrap.DiscoveryAddress, Bootstrap.DiscoveryTls, Bootstrap.DiscoveryServerName, Bootstrap.DiscoveryRootPath, () => Certificates.DeliveredRootsPem);
         return new GrpcAdsStream(channel, GrpcChannels.Credentials(Bootstrap.TokenPath, Bootstrap.Text(Bootstrap.Metadata, "CLUSTER_ID") ?? ""), cancellation);
     }
 
     private TrafficReporter Reporter() => new(
-        () => GrpcChannels.Create(Bootstrap.DiscoveryAddress, Bootstrap.DiscoveryTls, Bootstrap.DiscoveryServerName, Bootstrap.DiscoveryRootPath),
+        () => GrpcChannels.Create(Bootstrap.DiscoveryAddress, Bootstrap.DiscoveryTls, Bootstrap.DiscoveryServerName, Bootstrap.DiscoveryRootPath, () => Certificates.DeliveredRootsPem),
         () => GrpcChannels.Credentials(Bootstrap.TokenPath, Bootstrap.Text(Bootstrap.Metadata, "CLUSTER_ID") ?? ""),
         ControlNode.Create(Bootstrap), [.. Loops.Select(loop => (loop.Worker.Counters, loop.Worker.Samples))], Node.Labels,
         () => Certificates.Current is { } held ? (held.NotAfter, held.Serial) : null, _time, _log);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Org.BouncyCastle.Asn1;
@@ -26,14 +27,33 @@ internal sealed class CertificateAuthority(SigningMaterial material, TimeSpan li
     private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(2);
 
     private readonly SecureRandom random = new(new CryptoApiRandomGenerator());
+    private readonly ConcurrentDictionary<string, DateTimeOffset> usedUntil = Unknown(material, time.GetUtcNow() + lifetime);
     private volatile SigningMaterial signer = material;
 
     public SigningMaterial Signer => signer;
 
+    /// <summary>Another signer or other roots are in force.</summary>
+    public event Action? Replaced;
+
     /// <summary>Every root that peers may chain to, as one PEM text.</summary>
     public string RootsPem => string.Concat(signer.Roots.Select(Pem.Write));
 
-    public void Replace(SigningMaterial next) => signer = next;
+    public void Replace(SigningMaterial next)
+    {
+        // Other replicas may sign under the old root for a moment longer.
+        if (!next.Root.Equals(signer.Root)) Use(signer.Root, time.GetUtcNow() + lifetime);
+        signer = next;
+        Replaced?.Invoke();
+    }
+
+    /// <summary>Until when a certificate is in force that leads to this root. Of the time before this process nothing is known but the usual lifetime.</summary>
+    public DateTimeOffset UsedUntil(X509Certificate root) => usedUntil.GetValueOrDefault(SigningMaterial.Fingerprint(root));
+
+    private void Use(X509Certificate root, DateTimeOffset until) =>
+        usedUntil.AddOrUpdate(SigningMaterial.Fingerprint(root), until, (_, known) => known > until ? known : until);
+
+    private static ConcurrentDictionary<string, DateTimeOffset> Unknown(SigningMaterial material, DateTimeOffset until) =>
+        new(material.Roots.Select(root => KeyValuePair.Create(SigningMaterial.Fingerprint(root), until)));
 
     /// <param name="uri">The authenticated identity: <c>spiffe://trust.domain/ns/…/sa/…</c>.</param>
     /// <param name="wished">Zero or less: the default. More than the maximum: the maximum. Never longer than the signer itself.</param>
@@ -71,6 +91,7 @@ internal sealed class CertificateAuthority(SigningMaterial material, TimeSpan li
         generator.AddExtension(X509Extensions.AuthorityKeyIdentifier, critical: false, by.AuthorityKey);
         // The subject is empty, so the name must be critical (RFC 5280 §4.2.1.6).
         generator.AddExtension(X509Extensions.SubjectAlternativeName, critical: true, new GeneralNames(names));
+        Use(by.Root, notAfter);
         var leaf = generator.Generate(new Asn1SignatureFactory(by.SignatureAlgorithm, by.Key, random));
         return new([Pem.Write(leaf), .. by.Chain.Select(Pem.Write)], notAfter);
     }

@@ -4,12 +4,15 @@ namespace Mesh.ControlPlane.Ca;
 /// Watches the folder of plugged-in certificates and takes up what is put there, without a restart. What does not fit together is
 /// refused with its reason, and the signer in use goes on.
 /// </summary>
-internal sealed class PluggedInFolder(CertificateAuthority authority, Options options, TimeProvider time, ILogger<PluggedInFolder> log)
+internal sealed class PluggedInFolder(CertificateAuthority authority, RootRotation rotation, Options options, TimeProvider time, ILogger<PluggedInFolder> log)
 {
-    // Kubernetes swaps a mounted Secret's files by a link, which file watches do not see reliably; ten seconds is soon enough for a certificate.
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
+    // Kubernetes swaps a mounted Secret's files by a link, which file watches do not see reliably; four small files are quickly read.
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(2);
 
     private string? lastProblem;
+
+    /// <summary>Why what lies in the folder is not in use; null when it is.</summary>
+    public string? Problem => lastProblem;
 
     public async Task WatchAsync(CancellationToken cancellation)
     {
@@ -32,9 +35,15 @@ internal sealed class PluggedInFolder(CertificateAuthority authority, Options op
         try
         {
             var material = SigningMaterial.FromFolder(folder, time.GetUtcNow());
-            lastProblem = null;
-            if (material.Certificate.Equals(authority.Signer.Certificate) && material.Roots.SequenceEqual(authority.Signer.Roots)) return false;
+            var present = authority.Signer;
+            if (material.Certificate.Equals(present.Certificate) && material.Roots.SequenceEqual(present.Roots) && material.RevocationListsPem == present.RevocationListsPem)
+            {
+                lastProblem = null;
+                return false;
+            }
+            if (rotation.Objection(material) is { } objection) throw new InvalidDataException(objection);
 
+            lastProblem = null;
             authority.Replace(material);
             log.LogInformation("signing with {Subject} until {NotAfter:u}; {Roots} roots", material.Certificate.SubjectDN, material.NotAfter, material.Roots.Count);
             return true;

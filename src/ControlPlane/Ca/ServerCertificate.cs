@@ -1,3 +1,4 @@
+using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
@@ -11,6 +12,8 @@ internal sealed class ServerCertificate(CertificateAuthority authority, Options 
     private readonly TimeProvider time = clock ?? TimeProvider.System;
     private readonly Lock guard = new();
     private X509Certificate2? current;
+    private SslStreamCertificateContext? context;
+    private SigningMaterial? signer;
     private DateTimeOffset renewAt;
 
     public IReadOnlyList<string> Names { get; } =
@@ -19,17 +22,29 @@ internal sealed class ServerCertificate(CertificateAuthority authority, Options 
         $"istiod.{options.Namespace}.svc.cluster.local", "istio-pilot.istio-system.svc", "localhost",
     ];
 
+    /// <summary>The certificate with its chain.</summary>
+    public SslStreamCertificateContext Context()
+    {
+        lock (guard)
+        {
+            Current();
+            return context!;
+        }
+    }
+
     public X509Certificate2 Current()
     {
         lock (guard)
         {
-            if (current is not null && time.GetUtcNow() < renewAt) return current;
+            if (current is not null && time.GetUtcNow() < renewAt && ReferenceEquals(signer, authority.Signer)) return current;
 
+            signer = authority.Signer;
             var (issued, keyPem) = authority.IssueServer(Names, TimeSpan.Zero);
             renewAt = time.GetUtcNow() + (issued.NotAfter - time.GetUtcNow()) / 2;
             using var withKey = X509Certificate2.CreateFromPem(issued.ChainPem[0], keyPem);
             // Through PKCS#12, because the platform's TLS wants a key that it has loaded itself.
             current = X509CertificateLoader.LoadPkcs12(withKey.Export(X509ContentType.Pkcs12), null);
+            context = SslStreamCertificateContext.Create(current, [.. issued.ChainPem.Skip(1).Select(pem => X509Certificate2.CreateFromPem(pem))], offline: true);
             return current;
         }
     }

@@ -15,6 +15,15 @@ internal sealed record SigningMaterial(
 {
     private static readonly TimeSpan SelfMadeLifetime = TimeSpan.FromDays(3650);
 
+    /// <summary>The root that certificates of this signer lead to.</summary>
+    public X509Certificate Root => Chain[^1];
+
+    /// <summary>Revocation lists in PEM; empty when there are none.</summary>
+    public string RevocationListsPem { get; init; } = "";
+
+    /// <summary>Lower-case hex of the SHA-256 of a certificate, as tools show it.</summary>
+    public static string Fingerprint(X509Certificate certificate) => Convert.ToHexStringLower(SHA256.HashData(certificate.GetEncoded()));
+
     public DateTimeOffset NotAfter => new(DateTime.SpecifyKind(Certificate.NotAfter, DateTimeKind.Utc));
 
     public string SignatureAlgorithm => Key is ECKeyParameters ec
@@ -42,7 +51,8 @@ internal sealed record SigningMaterial(
         var key = Pem.PrivateKey(Read("ca-key.pem", "tls.key")) ?? throw new InvalidDataException($"{folder}/ca-key.pem holds no private key");
         var roots = Pem.Certificates(Read("root-cert.pem", "ca.crt"));
         var rest = File.Exists(Path.Combine(folder, "cert-chain.pem")) ? Pem.Certificates(File.ReadAllText(Path.Combine(folder, "cert-chain.pem"))) : [];
-        return Checked(folder, certificate, key, rest, roots, now);
+        var crl = Path.Combine(folder, "ca-crl.pem");
+        return Checked(folder, certificate, key, rest, roots, now) with { RevocationListsPem = File.Exists(crl) ? File.ReadAllText(crl) : "" };
     }
 
     /// <summary>A root of our own, for a mesh that was given none.</summary>

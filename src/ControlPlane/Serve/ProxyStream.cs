@@ -26,6 +26,7 @@ internal sealed class ProxyStream(
     private readonly HashSet<string> asked = [];
     private TaskCompletionSource? drained;
     private int unanswered;
+    private Mesh.Xds.NamedResource? rootsSent;
 
     public string Id { get; private set; } = peer;
     public string Peer { get; } = peer;
@@ -41,6 +42,19 @@ internal sealed class ProxyStream(
 
     /// <summary>Why the stream ends, where the proxy should be told.</summary>
     public Status? Fault { get; private set; }
+
+    /// <summary>Whether the proxy has taken the mesh's roots as they are now; null for one that does not ask for them.</summary>
+    public bool? HasRoots
+    {
+        get
+        {
+            lock (guard)
+            {
+                if (!delta.TryGetValue(TypeUrl.Secret, out var watch) || !watch.Wanted.Contains(MeshRoots.Name)) return null;
+                return ReferenceEquals(rootsSent, owner.Roots.Current) && watch.IsSettled && watch.Error is null;
+            }
+        }
+    }
 
     public bool IsOverloaded => Volatile.Read(ref unanswered) >= RequestsWaitingMax;
 
@@ -72,6 +86,14 @@ internal sealed class ProxyStream(
 
     /// <summary>There is a newer World. Any thread.</summary>
     public void News() => Wake();
+
+    /// <summary>There are other roots. Any thread.</summary>
+    public void NewsOfRoots()
+    {
+        lock (guard)
+            if (delta.ContainsKey(TypeUrl.Secret)) asked.Add(TypeUrl.Secret);
+        Wake();
+    }
 
     public async Task DrainedAsync(CancellationToken cancellation)
     {
@@ -176,6 +198,7 @@ internal sealed class ProxyStream(
         if (!delta.TryGetValue(type, out var watch)) return whole[type].Send(set, now.Version);
 
         var reply = watch.Send(set, now.Version);
+        if (type == TypeUrl.Secret && watch.Wanted.Contains(MeshRoots.Name)) rootsSent = set.Find(MeshRoots.Name);
         // Envoy waits for the endpoints of a changed cluster and does not ask for them where it already watches them.
         if (type == TypeUrl.Cluster && reply is not null && Node!.Agent is ("envoy" or "") && delta.TryGetValue(TypeUrl.Endpoints, out var endpoints))
             endpoints.Resend(reply.Resources.Select(r => r.Name));
@@ -184,8 +207,12 @@ internal sealed class ProxyStream(
 
     private ResourceSet SetOf(string type, ProxyConfiguration configuration, ServedResources served)
     {
-        // Keys leave only to whom has proved who it is, and only where it lives.
-        if (type == TypeUrl.Secret && Who?.Namespace != Proxy!.Namespace) return ResourceSet.Empty(type);
+        if (type == TypeUrl.Secret)
+        {
+            // Keys leave only to whom has proved who it is, and only where it lives. Roots are no secret.
+            var keys = Who?.Namespace == Proxy!.Namespace ? served.Of(configuration, type) : ResourceSet.Empty(type);
+            return delta.TryGetValue(type, out var secrets) && secrets.Wanted.Contains(MeshRoots.Name) ? owner.Roots.With(keys) : keys;
+        }
         if (Node!.Generator != "grpc") return served.Of(configuration, type);
 
         return owner.Proxyless.Of(configuration, type, delta.TryGetValue(type, out var watch) ? watch.Wanted : whole[type].Wanted);

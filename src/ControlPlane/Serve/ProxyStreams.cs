@@ -15,10 +15,15 @@ internal sealed class ProxyStreams : IDisposable
     private readonly ILogger<ProxyStreams> log;
     private int count;
 
-    public ProxyStreams(Options options, WorldFeed feed, ServedResources served, ProxylessView proxyless, ServeMetrics metrics, TimeProvider time, ILogger<ProxyStreams> log)
+    public ProxyStreams(Options options, WorldFeed feed, ServedResources served, ProxylessView proxyless, RootsResource roots, CertificateAuthority authority, ServeMetrics metrics, TimeProvider time, ILogger<ProxyStreams> log)
     {
         (this.options, this.metrics, this.time, this.log) = (options, metrics, time, log);
         Proxyless = proxyless;
+        Roots = roots;
+        authority.Replaced += () =>
+        {
+            foreach (var stream in open.Keys) stream.NewsOfRoots();
+        };
         Pushes = new(feed, served, metrics, time);
         feed.Published += _ =>
         {
@@ -28,8 +33,12 @@ internal sealed class ProxyStreams : IDisposable
 
     public PushQueue Pushes { get; }
     public ProxylessView Proxyless { get; }
+    public RootsResource Roots { get; }
 
     public IReadOnlyList<ProxyStream> All => [.. open.Keys.Where(s => s.Proxy is not null).OrderBy(s => s.Id, StringComparer.Ordinal)];
+
+    /// <summary>Proxies that have not taken the mesh's roots as they are now.</summary>
+    public IReadOnlyList<string> WithoutRoots => [.. All.Where(stream => stream.HasRoots == false).Select(stream => stream.Id)];
 
     public void Dispose() => Pushes.Dispose();
 

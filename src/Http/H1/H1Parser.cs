@@ -92,6 +92,9 @@ public sealed class H1Parser(HttpLimits limits)
         end = 0;
         while (true)
         {
+            // What cannot begin a request never becomes one: nobody waits for the rest of its line.
+            if (isRequest && !_inFields && _line < input.Length && !HttpChars.IsToken(input.Slice(_line, 1)) && input[_line] is not ((byte)'\r' or (byte)'\n')) return Fail(H1Errors.BadMethod);
+
             var feed = input[_searched..].IndexOf((byte)'\n');
             var lineEnd = feed < 0 ? input.Length : _searched + feed;
             if (IsTooLong(lineEnd, isRequest)) return ParseStatus.Error;

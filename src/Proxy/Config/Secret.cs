@@ -57,6 +57,20 @@ internal sealed class TrustedRoots(ReadOnlyMemory<byte> pem, ImmutableArray<X509
     public bool Equals(TrustedRoots? other) => other is not null && Pem.Span.SequenceEqual(other.Pem.Span);
     public override bool Equals(object? obj) => Equals(obj as TrustedRoots);
     public override int GetHashCode() => Pem.Length;
+
+    /// <summary>Some secret that is in both sets has lost a root: what was believed under it is not believed any more.</summary>
+    public static bool HasLost(ImmutableDictionary<string, Secret> before, ImmutableDictionary<string, Secret> after)
+    {
+        if (ReferenceEquals(before, after)) return false;
+
+        foreach (var (name, secret) in before)
+        {
+            if (secret is not TrustSecret { Validation.Roots: { } old } || after.GetValueOrDefault(name) is not TrustSecret { Validation.Roots: { } now } || old.Equals(now)) continue;
+            foreach (var root in old.Certificates)
+                if (!now.Certificates.Any(other => other.RawDataMemory.Span.SequenceEqual(root.RawDataMemory.Span))) return true;
+        }
+        return false;
+    }
 }
 
 internal enum SubjectNameKind { Any, Dns, Uri, Email, IpAddress }

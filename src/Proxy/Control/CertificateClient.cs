@@ -23,8 +23,29 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
     public CertificateSecret? Current => _current;
 
     private volatile CertificateSecret? _current;
+    private PeerValidation? _delivered;
 
-    public Task RunAsync(CancellationToken cancellation) => bootstrap.CertificateFiles is { } folder ? WatchFilesAsync(folder, cancellation) : RotateAsync(cancellation);
+    /// <summary>Whom the control plane itself may chain to besides the roots in the bootstrap's file. Any thread.</summary>
+    public string? DeliveredRootsPem => _deliveredPem;
+
+    private volatile string? _deliveredPem;
+
+    public Task RunAsync(CancellationToken cancellation)
+    {
+        if (bootstrap.CertificateFiles is { } folder) return WatchFilesAsync(folder, cancellation);
+
+        keeper.OnRoots = TakeRoots;
+        return RotateAsync(cancellation);
+    }
+
+    /// <summary>All roots in force, from the control plane: from now on these and no others. The certificate stays as it is.</summary>
+    private void TakeRoots(PeerValidation delivered)
+    {
+        _delivered = delivered;
+        _deliveredPem = Encoding.ASCII.GetString(delivered.Roots!.Pem.Span);
+        Log.RootsReceived(log, delivered.Roots.Certificates.Length);
+        keeper.Put(new TrustSecret(SnapshotKeeper.TrustBundle, delivered));
+    }
 
     private async Task RotateAsync(CancellationToken cancellation)
     {
@@ -54,7 +75,7 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
         try
         {
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-            using var channel = GrpcChannels.Create(bootstrap.CaAddress, bootstrap.CaTls, bootstrap.CaAddress[..bootstrap.CaAddress.LastIndexOf(':')], bootstrap.DiscoveryRootPath);
+            using var channel = GrpcChannels.Create(bootstrap.CaAddress, bootstrap.CaTls, bootstrap.CaAddress[..bootstrap.CaAddress.LastIndexOf(':')], bootstrap.DiscoveryRootPath, () => _deliveredPem);
             var headers = GrpcChannels.Credentials(bootstrap.TokenPath, Bootstrap.Text(bootstrap.Metadata, "CLUSTER_ID") ?? "");
             var reply = await new IstioCertificateService.IstioCertificateServiceClient(channel).CreateCertificateAsync(
                 new() { Csr = Csr(key), ValidityDuration = (long)bootstrap.CertificateLifetime.TotalSeconds },
@@ -104,6 +125,7 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
         _current = new(SnapshotKeeper.WorkloadCertificate, Encoding.ASCII.GetBytes(chainPem), Encoding.ASCII.GetBytes(keyPem),
             leaf.NotBefore.ToUniversalTime(), leaf.NotAfter.ToUniversalTime(), leaf.SerialNumber);
         keeper.Put(_current);
+        if (_delivered is not null) return;
 
         var roots = new X509Certificate2Collection();
         roots.ImportFromPem(rootsPem);

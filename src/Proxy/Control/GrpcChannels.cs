@@ -10,7 +10,8 @@ internal static class GrpcChannels
 {
     private const int MessageBytesMax = 64 * 1024 * 1024;
 
-    public static GrpcChannel Create(string address, bool tls, string serverName, string rootPath)
+    /// <param name="moreRootsPem">Roots that became known later than the file, while they rotate.</param>
+    public static GrpcChannel Create(string address, bool tls, string serverName, string rootPath, Func<string?> moreRootsPem)
     {
         // What the call owns is disposed with the channel.
         var handler = new SocketsHttpHandler
@@ -27,7 +28,7 @@ internal static class GrpcChannels
             handler.SslOptions = new()
             {
                 TargetHost = serverName,
-                RemoteCertificateValidationCallback = (_, certificate, chain, errors) => IsTrusted(certificate, chain, errors, rootPath),
+                RemoteCertificateValidationCallback = (_, certificate, chain, errors) => IsTrusted(certificate, chain, errors, rootPath, moreRootsPem()),
             };
         }
         return GrpcChannel.ForAddress($"{(tls ? "https" : "http")}://{address}", new()
@@ -47,13 +48,14 @@ internal static class GrpcChannels
         return headers;
     }
 
-    private static bool IsTrusted(X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors, string rootPath)
+    private static bool IsTrusted(X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors, string rootPath, string? moreRootsPem)
     {
         if (certificate is not X509Certificate2 leaf || chain is null || (errors & SslPolicyErrors.RemoteCertificateNameMismatch) != 0) return false;
         if (!File.Exists(rootPath)) return errors == SslPolicyErrors.None;
 
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.ImportFromPemFile(rootPath);
+        if (moreRootsPem is not null) chain.ChainPolicy.CustomTrustStore.ImportFromPem(moreRootsPem);
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         chain.ChainPolicy.DisableCertificateDownloads = true;
         return chain.Build(leaf);

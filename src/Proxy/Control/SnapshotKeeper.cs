@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Google.Protobuf.WellKnownTypes;
 using Mesh.Proxy.Config;
 using Mesh.Proxy.Observe;
+using Mesh.Xds;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Proxy.Control;
@@ -29,14 +30,29 @@ internal sealed class SnapshotKeeper : IDisposable
     /// <summary>Any thread.</summary>
     public ControlState State => _state;
 
-    public ImmutableSortedSet<string> Wanted(string typeUrl) => typeUrl == ResourceFromXds.SecretType
-        ? _builder.Wanted(typeUrl).Remove(WorkloadCertificate).Remove(TrustBundle)
-        : _builder.Wanted(typeUrl);
+    /// <summary>Who is told the mesh's roots as the control plane gives them (<see cref="MeshRoots"/>). Null: they are not asked for.</summary>
+    public Action<PeerValidation>? OnRoots { get; set; }
+
+    public ImmutableSortedSet<string> Wanted(string typeUrl)
+    {
+        var wanted = _builder.Wanted(typeUrl);
+        if (typeUrl != ResourceFromXds.SecretType) return wanted;
+
+        wanted = wanted.Remove(WorkloadCertificate).Remove(TrustBundle);
+        return OnRoots is null ? wanted : wanted.Add(MeshRoots.Name);
+    }
 
     public string? Put(string typeUrl, string name, object resource, string version, Any body)
     {
-        var refusal = (resource is Listener listener ? Formats.Refusal(listener) : null) ?? _builder.Put(name, resource);
-        if (refusal is not null) return refusal;
+        if (name == MeshRoots.Name && resource is TrustSecret roots)
+        {
+            if (roots.Validation.Roots is null) return $"Secret '{name}': holds no roots";
+            OnRoots?.Invoke(roots.Validation);
+        }
+        else if (((resource is Listener listener ? Formats.Refusal(listener) : null) ?? _builder.Put(name, resource)) is { } refusal)
+        {
+            return refusal;
+        }
 
         var received = new ReceivedResource(version, body, _time.GetUtcNow());
         _state = _state with

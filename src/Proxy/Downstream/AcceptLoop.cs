@@ -87,7 +87,8 @@ internal static class AcceptLoop
             var secured = await Handshake.RunAsync(state.Owner.Worker, client, chain, io);
             if (secured is null)
             {
-                ConnectionRecord.Unserved(state, client);
+                if (chain.Tcp is not null) ConnectionRunner.RecordUnserved(worker: state.Owner.Worker, client, chain.Tcp);
+                else ConnectionRecord.Unserved(state, client);
                 return;
             }
 

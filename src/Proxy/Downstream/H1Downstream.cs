@@ -151,6 +151,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
 
     private bool IsLastRequest() =>
         Settings.RequestsPerConnectionMax > 0 && _client.Requests >= Settings.RequestsPerConnectionMax
+        || _io.Loop.Clock.GetTimestamp() >= _client.PeerEndsAt
         || Settings.MaxConnectionDuration is { } age && _io.Loop.Clock.GetElapsedTime(_client.StartedAt) >= age;
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -178,14 +179,14 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
 
             var isInside = _parser.IsInsideHead;
             if (isInside && deadline.IsNever) deadline = Deadline.After(clock, Settings.RequestHeadersTimeout ?? HeadTimeout);
-            var idle = Settings.IdleTimeout is { } limit ? Deadline.After(clock, limit) : Deadline.Never;
+            var idle = (Settings.IdleTimeout is { } limit ? Deadline.After(clock, limit) : Deadline.Never).Sooner(new(_client.PeerEndsAt));
             if (!isInside && _isDraining) return false;
 
             _isIdle = !isInside;
             var status = await _io.FillAsync(isInside ? deadline : idle);
             _isIdle = false;
             if (status == IoStatus.Ok) continue;
-            if (status == IoStatus.TimedOut && isInside) await RejectAsync(new(FailureKind.RequestHeadersTimeout, Side.Downstream));
+            if (isInside) await RejectAsync(new(status == IoStatus.TimedOut ? FailureKind.RequestHeadersTimeout : FailureKind.DownstreamClosed, Side.Downstream));
 
             return false;
         }
@@ -194,12 +195,13 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     private async ValueTask RejectAsync(Failure failure)
     {
         _keepAlive = false;
+        var isGone = failure.Kind == FailureKind.DownstreamClosed;
         // What the parser could not take is not shown as if it had been asked.
-        if (_parser.Error.IsCodecError) _request.Clear();
+        if (_parser.Error.IsCodecError || isGone) _request.Clear();
         _worker.Counters.ProtocolErrors++;
         _exchange.Begin(_client, Settings, _worker.Snapshot, _request, this);
         _exchange.Upload.EndWithoutBody();
-        await _chain.Runner.RejectAsync(_exchange, failure with { Side = Side.Local });
+        await _chain.Runner.RejectAsync(_exchange, isGone ? failure : failure with { Side = Side.Local });
         _chain.Runner.Record(_exchange);
     }
 

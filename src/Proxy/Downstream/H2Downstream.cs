@@ -24,7 +24,7 @@ internal sealed class H2Downstream : ILiveConnection
     private readonly Stack<H2DownstreamStream> _spare = new();
     private readonly LoopTimer _idleTimer;
     private readonly bool _isMesh;
-    private readonly LoopTimer _drainTimer;
+    private readonly LoopTimer _drainTimer, _certificateTimer;
     private bool _isDraining, _isLastStreamNamed, _isClosed;
 
     public H2Downstream(Worker worker, ClientConnection client, Connection io, HttpChain chain)
@@ -34,6 +34,7 @@ internal sealed class H2Downstream : ILiveConnection
         _session = new(H2Role.Server, chain.H2, chain.Limits, io.Output, new H2StreamPool());
         _idleTimer = new(io.Loop, OnIdle);
         _drainTimer = new(io.Loop, NameLastStream);
+        _certificateTimer = new(io.Loop, Drain);
     }
 
     public HttpChain Chain { get; }
@@ -48,6 +49,8 @@ internal sealed class H2Downstream : ILiveConnection
     {
         _io.FlushSoon();
         ArmIdle();
+        // The caller's certificate is over then; told a little before, so that nothing it asks comes later.
+        if (_client.PeerEndsAt != long.MaxValue) _certificateTimer.Arm(new Deadline(_client.PeerEndsAt - Loop.Clock.TimestampFrequency));
         var status = IoStatus.Ok;
         while (status == IoStatus.Ok && ReadEvents())
         {
@@ -186,6 +189,7 @@ internal sealed class H2Downstream : ILiveConnection
         _isClosed = true;
         _idleTimer.Disarm();
         _drainTimer.Disarm();
+        _certificateTimer.Disarm();
         for (var i = _active.Count - 1; i >= 0; i--) _active[i].OnConnectionEnded();
     }
 }

@@ -34,6 +34,7 @@ internal static class Handshake
         worker.Counters.TlsHandshakes++;
         client.Alpn = secured.Alpn;
         client.Peer = secured.PeerIdentity as PeerIdentity;
+        client.PeerEndsAt = client.Peer?.EndsAt(worker.Loop.Clock) ?? long.MaxValue;
         client.TlsVersion = Observe.TlsNames.Of(secured.Version) ?? "";
         client.CipherSuite = secured.CipherSuite;
         client.LocalUri = worker.Secure.OwnUri(chain.Tls!);

@@ -68,6 +68,13 @@ internal sealed class ListenerState
         foreach (var connection in _connections.ToList()) connection.Drain();
     }
 
+    /// <summary>Those who are here may have shown certificates under a root that is gone: they are asked to come again, the listener goes on.</summary>
+    public void RenewConnections()
+    {
+        if (!IsInbound && !_listeners.Worker.Node.IsGateway) return;
+        foreach (var connection in _connections.ToList()) connection.Drain();
+    }
+
     public void CutAll()
     {
         foreach (var connection in _connections.ToList()) connection.Cut();

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Mesh.Net;
 using Mesh.Proxy.Config;
@@ -12,6 +13,7 @@ internal sealed class Listeners(Worker worker, ConnectionGate gate)
     private readonly Dictionary<string, ListenerState> _byName = [];
     private readonly Dictionary<IPEndPoint, ListenerState> _byAddress = [];
     private readonly List<ListenerState> _leaving = [];
+    private ImmutableDictionary<string, Secret> _secrets = ImmutableDictionary<string, Secret>.Empty;
 
     /// <summary>Listeners that still wait for their last connections. Read by any thread; a moment old at worst.</summary>
     public int LeavingCount => _leaving.Count;
@@ -24,6 +26,8 @@ internal sealed class Listeners(Worker worker, ConnectionGate gate)
     public void Use(Snapshot snapshot)
     {
         worker.Loop.AssertOwned();
+        var hasLostRoots = TrustedRoots.HasLost(_secrets, snapshot.Secrets);
+        _secrets = snapshot.Secrets;
         foreach (var name in _byName.Keys.Where(name => !snapshot.Listeners.ContainsKey(name)).ToList())
         {
             _byName.Remove(name, out var gone);
@@ -38,6 +42,9 @@ internal sealed class Listeners(Worker worker, ConnectionGate gate)
             _byName[name] = new(this, listener, before);
             if (before is not null) Leave(before);
         }
+
+        if (hasLostRoots)
+            foreach (var state in _byName.Values) state.RenewConnections();
 
         _byAddress.Clear();
         foreach (var state in _byName.Values)

@@ -85,6 +85,8 @@ internal static class RequestEntry
         return parts.Length >= n && IPAddress.TryParse(parts[^n], out var address) ? new(address, 0) : null;
     }
 
+    private static readonly HeaderName IpTags = HeaderName.TryParse("x-envoy-ip-tags")!;
+
     private static void CleanInternalHeaders(Exchange exchange)
     {
         var headers = exchange.Request.Headers;
@@ -95,6 +97,7 @@ internal static class RequestEntry
             headers.Remove(KnownHeader.XEnvoyDownstreamServiceNode);
         }
         headers.Remove(KnownHeader.XEnvoyInternal);
+        headers.Remove(IpTags);
         headers.Remove(KnownHeader.XEnvoyRetryOn);
         headers.Remove(KnownHeader.XEnvoyRetryGrpcOn);
         headers.Remove(KnownHeader.XEnvoyMaxRetries);

@@ -25,6 +25,9 @@ internal static partial class Log
     [LoggerMessage(6, LogLevel.Warning, "configuration refused: {Reason}")]
     public static partial void ConfigurationRefused(ILogger log, string reason);
 
+    [LoggerMessage(15, LogLevel.Information, "the control plane gives {Count} roots to believe in")]
+    public static partial void RootsReceived(ILogger log, int count);
+
     [LoggerMessage(7, LogLevel.Information, "certificate {Name}: valid from {NotBefore:O} until {NotAfter:O}, next request in {Seconds} s")]
     public static partial void CertificateReceived(ILogger log, string name, DateTimeOffset notBefore, DateTimeOffset notAfter, long seconds);
 

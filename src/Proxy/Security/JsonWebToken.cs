@@ -9,7 +9,7 @@ namespace Mesh.Proxy.Security;
 internal enum JwtStatus
 {
     Ok, Missing, NotYetValid, Expired, BadFormat, BadHeaderEncoding, BadHeaderJson, BadAlgorithm, UnsupportedAlgorithm, BadKeyId,
-    BadPayloadEncoding, BadPayloadJson, BadIssuer, BadSubject, BadIssuedAt, BadNotBefore, BadExpiry, BadAudience, BadSignatureEncoding,
+    BadPayloadEncoding, BadPayloadJson, BadIssuer, BadSubject, BadIssuedAt, WildIssuedAt, BadNotBefore, WildNotBefore, BadExpiry, WildExpiry, BadTokenId, BadAudience, BadSignatureEncoding,
     UnknownIssuer, AudienceNotAllowed, VerificationFails, NoFittingKey, KeysNotFetched, NoExpiry, LivesTooLong,
 }
 
@@ -26,15 +26,19 @@ internal static class JwtStatusText
         JwtStatus.BadHeaderJson => "Jwt header is an invalid JSON",
         JwtStatus.BadAlgorithm => "Jwt header [alg] field is required and must be a string",
         JwtStatus.UnsupportedAlgorithm => "Jwt header [alg] is not supported",
-        JwtStatus.BadKeyId => "Jwt header [kid] field must be a string",
+        JwtStatus.BadKeyId => "Jwt header [kid] field is not a string",
         JwtStatus.BadPayloadEncoding => "Jwt payload is an invalid Base64url encoded",
         JwtStatus.BadPayloadJson => "Jwt payload is an invalid JSON",
-        JwtStatus.BadIssuer => "Jwt payload [iss] field must be a string",
-        JwtStatus.BadSubject => "Jwt payload [sub] field must be a string",
-        JwtStatus.BadIssuedAt => "Jwt payload [iat] field must be an integer",
-        JwtStatus.BadNotBefore => "Jwt payload [nbf] field must be an integer",
-        JwtStatus.BadExpiry => "Jwt payload [exp] field must be an integer",
-        JwtStatus.BadAudience => "Jwt payload [aud] field must be a string or string list",
+        JwtStatus.BadIssuer => "Jwt payload [iss] field is not a string",
+        JwtStatus.BadSubject => "Jwt payload [sub] field is not a string",
+        JwtStatus.BadIssuedAt => "Jwt payload [iat] field is not an integer",
+        JwtStatus.WildIssuedAt => "Jwt payload [iat] field is not a positive 64 bit integer",
+        JwtStatus.BadNotBefore => "Jwt payload [nbf] field is not an integer",
+        JwtStatus.WildNotBefore => "Jwt payload [nbf] field is not a positive 64 bit integer",
+        JwtStatus.BadExpiry => "Jwt payload [exp] field is not an integer",
+        JwtStatus.WildExpiry => "Jwt payload [exp] field is not a positive 64 bit integer",
+        JwtStatus.BadTokenId => "Jwt payload [jti] field is not a string",
+        JwtStatus.BadAudience => "Jwt payload [aud] field is not a string or string list",
         JwtStatus.BadSignatureEncoding => "Jwt signature is an invalid Base64url encoded",
         JwtStatus.UnknownIssuer => "Jwt issuer is not configured",
         JwtStatus.AudienceNotAllowed => "Audiences in Jwt are not allowed",
@@ -79,7 +83,7 @@ internal sealed class JsonWebToken
         token = null!;
         var first = text.IndexOf((byte)'.');
         var second = first < 0 ? -1 : text[(first + 1)..].IndexOf((byte)'.');
-        if (text.Length > TokenBytesMax || second < 0 || text[(first + second + 2)..].Contains((byte)'.')) return JwtStatus.BadFormat;
+        if (text.Length > TokenBytesMax || first <= 0 || second <= 0 || text[(first + second + 2)..] is not [_, ..] rest || rest.Contains((byte)'.')) return JwtStatus.BadFormat;
 
         var payloadText = text.Slice(first + 1, second);
         var signatureText = text[(first + second + 2)..];
@@ -93,9 +97,10 @@ internal sealed class JsonWebToken
         if (TryJson(payloadBytes) is not { } claims) return JwtStatus.BadPayloadJson;
         if (claims["iss"] is { Text: null }) return JwtStatus.BadIssuer;
         if (claims["sub"] is { Text: null }) return JwtStatus.BadSubject;
-        if (!TryTime(claims, "iat", out var issued)) return JwtStatus.BadIssuedAt;
-        if (!TryTime(claims, "nbf", out var notBefore)) return JwtStatus.BadNotBefore;
-        if (!TryTime(claims, "exp", out var expires)) return JwtStatus.BadExpiry;
+        if (!TryTime(claims, "iat", out var issued)) return issued < 0 ? JwtStatus.WildIssuedAt : JwtStatus.BadIssuedAt;
+        if (!TryTime(claims, "nbf", out var notBefore)) return notBefore < 0 ? JwtStatus.WildNotBefore : JwtStatus.BadNotBefore;
+        if (!TryTime(claims, "exp", out var expires)) return expires < 0 ? JwtStatus.WildExpiry : JwtStatus.BadExpiry;
+        if (claims["jti"] is { Text: null }) return JwtStatus.BadTokenId;
         if (!TryAudiences(claims["aud"], out var audiences)) return JwtStatus.BadAudience;
         if (!TryDecode(signatureText, out var signature)) return JwtStatus.BadSignatureEncoding;
 
@@ -164,12 +169,20 @@ internal sealed class JsonWebToken
         _ => -1,
     };
 
+    private static readonly MetadataValue Empty = new() { Fields = ImmutableDictionary<string, MetadataValue>.Empty };
+
     private static MetadataValue? TryJson(byte[] bytes)
     {
         try
         {
-            using var document = JsonDocument.Parse(bytes, new() { MaxDepth = DepthMax });
-            return document.RootElement.ValueKind == JsonValueKind.Object ? Value(document.RootElement) : null;
+            // Of a name given twice one reader takes the first and another the last: nobody here takes either.
+            using var document = JsonDocument.Parse(bytes, new() { MaxDepth = DepthMax, AllowDuplicateProperties = false });
+            return document.RootElement.ValueKind switch
+            {
+                JsonValueKind.Object => Value(document.RootElement),
+                JsonValueKind.Null => Empty, // as protobuf's reader has it: nothing is claimed
+                _ => null,
+            };
         }
         catch (JsonException)
         {
@@ -187,18 +200,20 @@ internal sealed class JsonWebToken
             case JsonValueKind.Array: return new() { Items = [.. element.EnumerateArray().Select(Value)] };
             case JsonValueKind.Object:
                 var fields = ImmutableDictionary.CreateBuilder<string, MetadataValue>(StringComparer.Ordinal);
-                // Of a name given twice the last counts, as in most libraries; what matters is that all readers here read alike.
                 foreach (var property in element.EnumerateObject()) fields[property.Name] = Value(property.Value);
                 return new() { Fields = fields.ToImmutable() };
             default: return MetadataValue.Null;
         }
     }
 
+    /// <param name="seconds">Negative when it is a number, but none that could be a time.</param>
     private static bool TryTime(MetadataValue claims, string name, out long seconds)
     {
         seconds = 0;
         if (claims[name] is not { } value) return true;
-        if (value.Number is not { } number || number < 0 || number > 1e15) return false;
+        if (value.Number is not { } number) return false;
+        seconds = -1;
+        if (number < 0 || number >= 9.2e18) return false;
         seconds = (long)number;
         return true;
     }

@@ -21,6 +21,19 @@ internal sealed record PeerIdentity
     /// <summary>False when it was accepted without a trusted chain.</summary>
     public bool IsValidated { get; init; } = true;
 
+    /// <summary>The clock's timestamp at which the certificate is over: what it opened carries nothing new from then on. One that was over already, and accepted all the same, sets no end.</summary>
+    public long EndsAt(TimeProvider clock)
+    {
+        var left = NotAfter - clock.GetUtcNow();
+        if (left <= TimeSpan.Zero) return long.MaxValue;
+
+        if (left > EndsLookedAt) left = EndsLookedAt;
+        return clock.GetTimestamp() + (long)(left.TotalSeconds * clock.TimestampFrequency);
+    }
+
+    // No connection is older.
+    private static readonly TimeSpan EndsLookedAt = TimeSpan.FromDays(3650);
+
     /// <summary>The namespace of a SPIFFE id in Istio's form; empty for others.</summary>
     public string Namespace => Part("/ns/");
 

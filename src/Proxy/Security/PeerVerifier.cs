@@ -36,7 +36,7 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
 
         var identity = Identity(leaf, names);
         var refusal = Refusal(leaf, names, peer, identity.SpiffeId);
-        if (refusal is not null && !own.AcceptUntrusted && !delivered.AcceptUntrusted) return PeerVerdict.Refused("CERTIFICATE_VERIFY_FAILED: " + refusal);
+        if (refusal is not null && !own.AcceptUntrusted && !delivered.AcceptUntrusted) return PeerVerdict.Refused("CERTIFICATE_VERIFY_FAILED: verify cert failed: " + refusal);
 
         var latest = time.GetUtcNow() + VerdictLifetimeMax;
         return PeerVerdict.Believed(identity.NotAfter < latest ? identity.NotAfter : latest, identity with { IsValidated = refusal is null });
@@ -46,7 +46,7 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
     {
         if (NameRefusal(names) is { } name) return name;
         if (ChainRefusal(leaf, peer, spiffeId) is { } chain) return chain;
-        if (!NamesAccept(own.Names, names) || !NamesAccept(delivered.Names, names)) return "verify SAN list";
+        if (!NamesAccept(own.Names, names) || !NamesAccept(delivered.Names, names)) return $"SAN matcher, certificate SANs are [{string.Join(", ", names.Uris.Concat(names.DnsNames))}]";
         if (requiredName.Length > 0 && !names.HasHost(requiredName)) return $"the certificate is not for {requiredName}";
 
         return PinsAccept(own, leaf) && PinsAccept(delivered, leaf) ? null : "verify certificate hash";
@@ -87,13 +87,18 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
         for (var i = 1; i < peer.Chain.Count; i++) chain.ChainPolicy.ExtraStore.Add(X509CertificateLoader.LoadCertificate(peer.Chain[i].Span));
         if (chain.Build(leaf)) return null;
 
-        var status = chain.ChainStatus.FirstOrDefault();
-        return status.Status switch
+        var status = chain.ChainStatus.FirstOrDefault().Status;
+        var depth = Math.Max(chain.ChainElements.Count - 1, 0);
+        for (var i = 0; i < chain.ChainElements.Count; i++)
+            if (chain.ChainElements[i].ChainElementStatus.Any(each => each.Status == status)) (depth, i) = (i, int.MaxValue - 1);
+        var words = status switch
         {
-            X509ChainStatusFlags.NotTimeValid => "certificate has expired or is not yet valid",
-            X509ChainStatusFlags.UntrustedRoot or X509ChainStatusFlags.PartialChain => "unable to get local issuer certificate",
-            _ => status.Status.ToString(),
+            X509ChainStatusFlags.NotTimeValid => chain.ChainElements[depth].Certificate.NotBefore.ToUniversalTime() > time.GetUtcNow() ? "certificate is not yet valid" : "certificate has expired",
+            X509ChainStatusFlags.UntrustedRoot => depth == 0 ? "self signed certificate" : "self signed certificate in certificate chain",
+            X509ChainStatusFlags.PartialChain => "unable to get local issuer certificate",
+            _ => status.ToString(),
         };
+        return $"X509_verify_cert: certificate verification error at depth {depth}: {words}";
     }
 
     private bool IsRevoked(X509Certificate2 leaf) =>

@@ -24,6 +24,15 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         if (chain.Tcp is not null) worker.Logs.Record(chain.Tcp.AccessLogs, client, _record, worker);
     }
 
+    /// <summary>A connection whose handshake failed: it was on its way to where the chain leads, and is logged as such.</summary>
+    public static void RecordUnserved(Worker worker, ClientConnection client, TcpProxySettings settings)
+    {
+        var clock = worker.Loop.Clock;
+        var record = new TcpRecord { StartedUtc = clock.GetUtcNow() - clock.GetElapsedTime(client.StartedAt), EndedAt = clock.GetTimestamp(), Flags = client.Flags };
+        if (settings.Clusters is [var only]) record.UpstreamCluster = record.UpstreamClusterAlias = only.Name;
+        worker.Logs.Record(settings.AccessLogs, client, record, worker);
+    }
+
     public void Drain() { }
 
     public void Cut()
@@ -67,7 +76,7 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
     /// <summary>Decided before a byte was passed on, told after the client's first ones: closed in order, as Envoy closes it, so that the client's own proxy sees an end and no fault.</summary>
     private async ValueTask RefuseAsync()
     {
-        await downstream.FillAsync(Deadline.After(worker.Loop.Clock, RefusedSilenceMax));
+        if (downstream.Input.IsEmpty) await downstream.FillAsync(Deadline.After(worker.Loop.Clock, RefusedSilenceMax));
         _record.BytesReceived = client.BytesReceived = downstream.Input.Length;
         downstream.Input.Consume(downstream.Input.Length);
         await downstream.CloseGentlyAsync(Deadline.After(worker.Loop.Clock, TimeSpan.FromSeconds(1)));

@@ -51,6 +51,13 @@ internal sealed class ClusterState
     public long RequestsTotal, RequestsOverflowed, PendingOverflowed, ConnectsTotal, ConnectsFailed, ConnectTimeouts, RetriesTotal, TimeoutsTotal;
     public long BytesSent, BytesReceived, Status2xx, Status3xx, Status4xx, Status5xx;
 
+    /// <summary>Connections over TLS end with their exchanges; new exchanges shake hands anew.</summary>
+    public void RenewConnections()
+    {
+        foreach (var endpoint in _all)
+            if (Config.TlsFor(endpoint.Endpoint) is not null) endpoint.Pools.Renew();
+    }
+
     public void Update(Cluster cluster, ClusterEndpoints? endpoints)
     {
         var isNamed = cluster.Discovery is ClusterDiscovery.StrictDns or ClusterDiscovery.LogicalDns;

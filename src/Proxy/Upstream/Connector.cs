@@ -31,7 +31,7 @@ internal static class Connector
         if (outcome.Connection is not null) return (new(endpoint, outcome.Connection), null);
         if (outcome.Status == IoStatus.TimedOut) return Failed(endpoint, FailureOf(worker, outcome.Status, deadline));
 
-        return Failed(endpoint, new(FailureKind.ConnectFailed, Side.Upstream) { TransportReason = outcome.Reason is { } reason ? TlsWords.Of(reason) : "TLS_error: connection closed", BeforeRequestSent = true });
+        return Failed(endpoint, new(FailureKind.ConnectFailed, Side.Upstream) { TransportReason = outcome.Reason is { } reason ? TlsWords.Of(reason) : TlsWords.ConnectionReset, BeforeRequestSent = true });
     }
 
     private static (UpstreamConnection?, Failure?) Failed(EndpointState endpoint, Failure failure)

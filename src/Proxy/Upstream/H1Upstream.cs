@@ -46,6 +46,8 @@ internal sealed class H1Upstream : IUpstreamStream
         var limits = _pool.Endpoint.Cluster.Config;
         if (limits.MaxConnectionDuration is { } age && _io.Loop.Clock.GetElapsedTime(Connection.OpenedAt) >= age) return false;
 
+        if (_io.Loop.Clock.GetTimestamp() >= Connection.EndsAt) return false;
+
         _served++;
         _inUse = true;
         _requestEnded = _headRead = _keepAlive = RequestSent = false;

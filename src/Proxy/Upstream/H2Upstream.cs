@@ -55,6 +55,7 @@ internal sealed class H2Upstream
         // Streams that were promised but not opened yet count too.
         if (!_session.CanOpenStream) return null;
         if (config.RequestsPerConnectionMax > 0 && _opened >= config.RequestsPerConnectionMax
+            || Loop.Clock.GetTimestamp() >= Connection.EndsAt
             || config.MaxConnectionDuration is { } age && Loop.Clock.GetElapsedTime(Connection.OpenedAt) >= age)
         {
             Drain();

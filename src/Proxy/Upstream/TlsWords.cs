@@ -29,6 +29,9 @@ internal static class TlsWords
         ["SSL/TLS_ALERT_HANDSHAKE_FAILURE"] = "SSLV3_ALERT_HANDSHAKE_FAILURE",
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
+    /// <summary>The connection was reset during the handshake: the system's error 104.</summary>
+    public const string ConnectionReset = "TLS_error:|33554536:system library:OPENSSL_internal:Connection reset by peer:TLS_error_end";
+
     /// <param name="reason">As the TLS layer says it: "wrong version number", or our own refusal: "CERTIFICATE_VERIFY_FAILED: …".</param>
     public static string Of(string reason)
     {

@@ -16,6 +16,8 @@ internal sealed class UpstreamConnection(EndpointState endpoint, Connection io)
     public PeerIdentity? Peer { get; } = (io as TlsConnection)?.PeerIdentity as PeerIdentity;
     public string Alpn { get; } = (io as TlsConnection)?.Alpn ?? "";
     public long OpenedAt { get; } = io.Loop.Clock.GetTimestamp();
+    /// <summary>Timestamp at which the peer's certificate is over; no exchange begins here after it.</summary>
+    public long EndsAt { get; } = ((io as TlsConnection)?.PeerIdentity as PeerIdentity)?.EndsAt(io.Loop.Clock) ?? long.MaxValue;
 
     /// <summary>Mutual TLS with another proxy of the mesh.</summary>
     public bool IsMeshTls => Peer is { SpiffeId.Length: > 0 };

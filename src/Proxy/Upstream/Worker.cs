@@ -109,6 +109,9 @@ internal sealed class Worker
         var before = Snapshot;
         Snapshot = snapshot;
         Secure.Use(snapshot.Secrets);
+        // Who was believed under a root that is gone must show itself anew.
+        if (TrustedRoots.HasLost(before.Secrets, snapshot.Secrets))
+            foreach (var cluster in _clusters.Values) cluster.RenewConnections();
         if (ReferenceEquals(before.Clusters, snapshot.Clusters) && ReferenceEquals(before.Endpoints, snapshot.Endpoints)) return;
 
         foreach (var (name, cluster) in snapshot.Clusters)

@@ -29,9 +29,11 @@ internal sealed class PluggedInCertificates : IDisposable
 
     public void Replace(string file, string other) => Write(file, others[other]);
 
+    public string Read(string file) => File.ReadAllText(System.IO.Path.Combine(Path, file));
+
     public void Dispose() => Directory.Delete(Path, recursive: true);
 
-    private void Write(string file, string text) => File.WriteAllText(System.IO.Path.Combine(Path, file), text);
+    public void Write(string file, string text) => File.WriteAllText(System.IO.Path.Combine(Path, file), text);
 
     private static (X509Certificate2, ECDsa) Root(string name)
     {

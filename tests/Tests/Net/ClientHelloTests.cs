@@ -68,20 +68,20 @@ public sealed class ClientHelloTests
 
     [Fact]
     public void A_changed_byte_never_throws_and_never_reads_past_the_end() =>
-        Gen.Select(Gen.Int[0, Hello.Length - 1], Gen.Byte, Gen.Int[0, Hello.Length]).Sample((at, value, length) =>
+        Gen.Select(Gen.Int[0, Hello.Length - 1], Gen.Byte, Gen.Int[0, Hello.Length]).Holds((at, value, length) =>
         {
             var changed = Hello.ToArray();
             changed[at] = value;
             ClientHello.TryRead(changed.AsSpan(0, length), out _);
-        }, iter: 20_000);
+        }, cases: 20_000);
 
     [Fact]
-    public void Random_bytes_never_throw() => Gen.Byte.Array[0, 400].Sample(bytes =>
+    public void Random_bytes_never_throw() => Gen.Byte.Array[0, 400].Holds(bytes =>
     {
         ClientHello.TryRead(bytes, out _);
         ClientHello.TryRead((byte[])[22, 3, 1, (byte)(bytes.Length >> 8), (byte)bytes.Length, .. bytes], out _);
         ClientHello.TryRead((byte[])[22, 3, 1, 4, 0, 1, 0, (byte)(bytes.Length >> 8), (byte)bytes.Length, .. bytes], out _);
-    }, iter: 20_000);
+    }, cases: 20_000);
 
     private static byte[] Scatter(int recordBytes)
     {

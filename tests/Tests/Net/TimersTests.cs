@@ -10,7 +10,7 @@ public sealed class TimersTests
         Gen.Select(Gen.Int[0, 9], Gen.Int[0, 19], Gen.OneOf(Gen.Long[0, 5], Gen.Long[0, 100], Gen.Long[0, 5000], Gen.Long[0, 10_000_000])).Array[1, 60];
 
     [Fact]
-    public void The_wheel_fires_what_a_sorted_list_would_and_when() => Steps.Sample(steps =>
+    public void The_wheel_fires_what_a_sorted_list_would_and_when() => Steps.Holds(steps =>
     {
         using var network = new SimNetwork();
         var loop = network.CreateLoop();
@@ -52,9 +52,12 @@ public sealed class TimersTests
         foreach (var (id, _) in armed.Where(a => a.Value.Due > end)) timers[id].Disarm();
         network.Advance(TimeSpan.FromMilliseconds(1));
         expected.AddRange(armed.Where(a => a.Value.Due <= end).OrderBy(a => a.Value).Select(a => (a.Key, a.Value.Due)));
-        Assert.Equal(expected.Select(e => e.Timer), fired.Select(f => f.Timer));
-        Assert.All(expected.Zip(fired), pair => Assert.InRange(pair.Second.At - pair.First.At, 0, 1));
-    }, iter: 2000);
+        // A tick late at most, each as often as it was armed, and never back in time: two that are due within one tick may change places.
+        Assert.Equal(fired.Select(f => f.At).Order(), fired.Select(f => f.At));
+        Assert.Equal(expected.Count, fired.Count);
+        foreach (var timer in expected.GroupBy(e => e.Timer))
+            Assert.All(timer.Zip(fired.Where(f => f.Timer == timer.Key)), pair => Assert.InRange(pair.Second.At - pair.First.At, 0, 1));
+    }, cases: 2000);
 
     [Fact]
     public void A_timer_that_fires_may_stop_another_of_the_same_instant()

@@ -172,7 +172,7 @@ public sealed class DeltaConversationTests
         var step = Gen.OneOf<object>(
             world.Select(w => (object)w), wish.Select(w => (object)w), Gen.Int[0, 2].Select(i => (object)Acts[i]));
 
-        Gen.Select(Gen.Bool, step.List[1, 25]).Sample((wildcard, steps) =>
+        Gen.Select(Gen.Bool, step.List[1, 25]).Holds((wildcard, steps) =>
         {
             var type = wildcard ? TypeUrl.Cluster : TypeUrl.Endpoints;
             var client = new DeltaSubscription(type, wildcard);
@@ -190,8 +190,9 @@ public sealed class DeltaConversationTests
             Deliver(client, watch, set);
 
             var expected = set.ByName.Values.Where(r => wildcard || client.Wanted.Contains(r.Name)).ToDictionary(r => r.Name, r => r.Version);
-            return expected.OrderBy(p => p.Key).SequenceEqual(client.Held.OrderBy(p => p.Key)) && watch.IsSettled;
-        });
+            Assert.Equal(expected.OrderBy(p => p.Key), client.Held.OrderBy(p => p.Key));
+            Assert.True(watch.IsSettled);
+        }, cases: 100);
     }
 
     private static readonly string[] Acts = ["refuse", "reconnect", "stay"];

@@ -120,6 +120,8 @@ internal sealed class JwtAuthentication : HttpFilter
     {
         private static readonly ImmutableArray<JwtHeaderSource> DefaultHeaders = [new("authorization", "Bearer ")];
         private static readonly ImmutableArray<string> DefaultParameters = ["access_token"];
+        private static readonly System.Buffers.SearchValues<byte> TokenCharacters =
+            System.Buffers.SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."u8);
 
         private readonly JwtProvider provider;
         private readonly JwtVerifier verifier;
@@ -151,21 +153,22 @@ internal sealed class JwtAuthentication : HttpFilter
             var found = false;
             foreach (var (name, prefix) in headers)
             {
-                foreach (var value in request.Headers.Values(name))
+                if (name.Known == KnownHeader.Authorization)
                 {
-                    var at = prefix.Length == 0 ? 0 : value.IndexOf(prefix);
-                    if (at < 0) continue;
-
-                    found = true;
-                    if (Verify(exchange, value[(at + prefix.Length)..], audiences) is not JwtStatus.Ok and var bad) return bad;
+                    // A field that may occur once: two of them are one value with commas, and no token.
+                    if (request.Headers.GetJoined(name) is { } joined && Look(exchange, Encoding.Latin1.GetBytes(joined), prefix, audiences, ref found) is not JwtStatus.Ok and var refused) return refused;
+                    continue;
                 }
+                foreach (var value in request.Headers.Values(name))
+                    if (Look(exchange, value, prefix, audiences, ref found) is not JwtStatus.Ok and var bad) return bad;
             }
             foreach (var parameter in parameters)
             {
                 if (!QueryString.TryFind(request.Query, parameter, out var value)) continue;
 
                 found = true;
-                if (Verify(exchange, value, audiences) is not JwtStatus.Ok and var bad) return bad;
+                var decoded = new byte[value.Length];
+                if (Verify(exchange, QueryString.Decode(value, decoded), audiences) is not JwtStatus.Ok and var bad) return bad;
             }
             foreach (var cookie in provider.FromCookies)
             {
@@ -177,6 +180,21 @@ internal sealed class JwtAuthentication : HttpFilter
             if (!found) return JwtStatus.Missing;
             if (!provider.Forward) RemoveTokens(request);
             return JwtStatus.Ok;
+        }
+
+        // Behind a prefix the token begins at the first character that a token may have, and goes on to the end of the field.
+        private JwtStatus Look(Exchange exchange, ReadOnlySpan<byte> value, byte[] prefix, ImmutableArray<string> audiences, ref bool found)
+        {
+            if (prefix.Length > 0)
+            {
+                var at = value.IndexOf(prefix);
+                if (at < 0) return JwtStatus.Ok;
+
+                value = value[(at + prefix.Length)..];
+                if (value.IndexOfAny(TokenCharacters) is > 0 and var start) value = value[start..];
+            }
+            found = true;
+            return Verify(exchange, value, audiences);
         }
 
         private JwtStatus Verify(Exchange exchange, ReadOnlySpan<byte> text, ImmutableArray<string> audiences)
@@ -230,7 +248,7 @@ internal sealed class JwtAuthentication : HttpFilter
                 { Text: { } text } => Encoding.UTF8.GetBytes(text),
                 { Number: { } number } => Encoding.ASCII.GetBytes(number.ToString(number == Math.Floor(number) ? "F0" : "R", CultureInfo.InvariantCulture)),
                 { Flag: { } flag } => flag ? "true"u8.ToArray() : "false"u8.ToArray(),
-                { Items: not null } or { Fields: not null } => Encoding.ASCII.GetBytes(Base64Url.EncodeToString(Json(value))),
+                { Items: not null } or { Fields: not null } => Encoding.ASCII.GetBytes(Convert.ToBase64String(Json(value))),
                 _ => null,
             };
         }

@@ -17,7 +17,7 @@ public sealed class PropertyTests
     {
         var kind = CrdManifest.Kinds.Single(k => k.Kind == name);
 
-        Gen.Int[0, int.MaxValue].Sample(seed =>
+        Gen.Int[0, int.MaxValue].Holds(seed =>
         {
             var random = new Random(seed);
             var spec = Shaped(kind.Spec, random, 0);
@@ -29,29 +29,29 @@ public sealed class PropertyTests
             Validator.CheckAdmission(resource[0]);
             var filled = Defaults.Apply((MapNode)resource[0]);
             Assert.Equal(Validator.Check(filled).IsAllowed, Validator.Check(Defaults.Apply(filled)).IsAllowed);
-        }, iter: 100, threads: 1, seed: "0N0XIzNsQ0O2");
+        }, cases: 100);
     }
 
     [Fact]
     public void Any_text_is_read_or_refused()
     {
-        Gen.String[Gen.Char["abc:-[]{}&*!|>'\"%@`#, \n\t0123.~"], 0, 200].Sample(text =>
+        Gen.String[Gen.Char["abc:-[]{}&*!|>'\"%@`#, \n\t0123.~"], 0, 200].Holds(text =>
         {
             YamlReader.Read(text, "random.yaml", out _);
             YamlReader.ReadEach(text, "random.yaml");
-        }, iter: 5_000, threads: 1, seed: "0N0XIzNsQ0O2");
+        }, cases: 5_000);
     }
 
     [Fact]
     public void Any_pattern_is_judged()
     {
-        Gen.String[Gen.Char["ab()[]{}*+?|\\^$.,-:<>P!=0123dwsQEpx"], 0, 60].Sample(pattern => { Re2Syntax.Problem(pattern); }, iter: 20_000, threads: 1, seed: "0N0XIzNsQ0O2");
+        Gen.String[Gen.Char["ab()[]{}*+?|\\^$.,-:<>P!=0123dwsQEpx"], 0, 60].Holds(pattern => { Re2Syntax.Problem(pattern); }, cases: 20_000);
     }
 
     [Fact]
     public void Any_duration_is_read_or_refused()
     {
-        Gen.String[Gen.Char["0123456789.hmsnuµ+- "], 0, 30].Sample(text => { _ = GoDuration.TryParse(text, out _, out _); }, iter: 20_000, threads: 1, seed: "0N0XIzNsQ0O2");
+        Gen.String[Gen.Char["0123456789.hmsnuµ+- "], 0, 30].Holds(text => { _ = GoDuration.TryParse(text, out _, out _); }, cases: 20_000);
     }
 
     private static string Shaped(MessageType type, Random random, int depth)

@@ -9,8 +9,8 @@ using Mesh.Proxy.Security;
 namespace Mesh.Tests.Proxy.Security;
 
 /// <summary>
-/// The compiled, indexed rules against a naive reading of the same rules, on random policies and requests. More cases: set MESH_PROPERTY_CASES; a failure
-/// prints the seed, and MESH_PROPERTY_SEED repeats it.
+/// The compiled, indexed rules against a naive reading of the same rules, on random policies and requests. More and other
+/// cases: see <see cref="Property"/>; a failure prints its seed.
 /// </summary>
 public sealed class AuthorizationPropertyTests
 {
@@ -25,8 +25,7 @@ public sealed class AuthorizationPropertyTests
     [Fact]
     public void Rules_decide_as_a_word_for_word_reading_does()
     {
-        var cases = int.Parse(Environment.GetEnvironmentVariable("MESH_PROPERTY_CASES") ?? "50000", System.Globalization.CultureInfo.InvariantCulture);
-        var seed = int.Parse(Environment.GetEnvironmentVariable("MESH_PROPERTY_SEED") ?? "20260104", System.Globalization.CultureInfo.InvariantCulture);
+        var (cases, seed) = (20_000 * Property.Times, (int)Property.Seed);
         const int requestsPerSet = 100;
         for (var set = 0; set < cases / requestsPerSet; set++)
         {

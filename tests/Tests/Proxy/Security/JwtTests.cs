@@ -10,9 +10,9 @@ namespace Mesh.Tests.Proxy.Security;
 /// <summary>Istio: request authentication, tokens and what is said of bad ones.</summary>
 public sealed class JwtTests
 {
-    private static readonly RSA Rsa = RSA.Create(2048);
-    private static readonly ECDsa Ec = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-    private static readonly DateTimeOffset Now = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
+    internal static readonly RSA Rsa = RSA.Create(2048);
+    internal static readonly ECDsa Ec = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    internal static readonly DateTimeOffset Now = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
 
     [Fact]
     public void A_token_signed_by_a_key_of_the_set_is_believed() => Assert.Equal(JwtStatus.Ok, Verify(Token(new { iss = "i", sub = "alice", exp = Soon })));
@@ -97,9 +97,9 @@ public sealed class JwtTests
         Assert.False(Ed25519.Verify(k, m, s));
     }
 
-    private static long Soon => Now.ToUnixTimeSeconds() + 3600;
+    internal static long Soon => Now.ToUnixTimeSeconds() + 3600;
 
-    private static JwtStatus Verify(string token, string audience = "") => new JwtVerifier(Provider(audience), Keys(), new ManualTime(Now)).Verify(Encoding.ASCII.GetBytes(token), [], out _);
+    internal static JwtStatus Verify(string token, string audience = "") => new JwtVerifier(Provider(audience), Keys(), new ManualTime(Now)).Verify(Encoding.ASCII.GetBytes(token), [], out _);
 
     private static JwtProvider Provider(string audience) => new() { Name = "p", Issuer = "i", Audiences = audience.Length > 0 ? [audience] : [] };
 
@@ -117,7 +117,7 @@ public sealed class JwtTests
         }));
     }
 
-    private static string Token(object claims, string alg = "RS256", string kid = "r")
+    internal static string Token(object claims, string alg = "RS256", string kid = "r")
     {
         var signed = Part(new { alg, kid }) + "." + Part(claims);
         var bytes = Encoding.ASCII.GetBytes(signed);
@@ -132,7 +132,7 @@ public sealed class JwtTests
         return $"{signed}.{Base64Url.EncodeToString(signature)}";
     }
 
-    private static string Part(object value) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(value));
+    internal static string Part(object value) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(value));
 }
 
 /// <summary>Time that stands still until it is moved.</summary>
