@@ -15,6 +15,9 @@ if (error is not null)
     return 64;
 }
 
+// A container may run as a user that no file knows; the runtime's certificate stores want a home for theirs.
+if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable("HOME"))) Environment.SetEnvironmentVariable("HOME", Path.GetTempPath());
+
 using var stop = new CancellationTokenSource();
 using var terminate = System.Runtime.InteropServices.PosixSignalRegistration.Create(System.Runtime.InteropServices.PosixSignal.SIGTERM, Stop);
 using var interrupt = System.Runtime.InteropServices.PosixSignalRegistration.Create(System.Runtime.InteropServices.PosixSignal.SIGINT, Stop);

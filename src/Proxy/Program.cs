@@ -30,6 +30,9 @@ internal static class Program
             return await AgentVerbs.RunAsync(arguments, network, TimeProvider.System, Console.Out, Console.Error);
         }
 
+        // A container may run as a user that no file knows; the runtime's certificate stores want a home for theirs, if only to find nothing there.
+        if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable("HOME"))) Environment.SetEnvironmentVariable("HOME", Path.GetTempPath());
+
         Bootstrap bootstrap;
         var environment = EnvironmentOf();
         try

@@ -112,10 +112,5 @@ public sealed class ManifestTests
     private static string Shown(JsonNode? selector) =>
         string.Join(" ", selector.At("matchExpressions").Objects().Select(e => $"{e["key"].Text()} {e["operator"].Text()} [{string.Join(",", e["values"].Texts())}]").Order());
 
-    internal static async Task<(int Exit, string Out, string Error)> Run(string[] arguments, string input = "")
-    {
-        var (output, error) = (new StringWriter(), new StringWriter());
-        var exit = await Root.RunAsync(arguments, new(new StringReader(input), output, error, false, _ => null, TimeProvider.System), default);
-        return (exit, output.ToString(), error.ToString());
-    }
+    internal static Task<(int Exit, string Out, string Error)> Run(string[] arguments, string input = "") => InProcessCli.RunAsync(arguments, input);
 }

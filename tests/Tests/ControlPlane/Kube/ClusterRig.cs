@@ -9,7 +9,7 @@ namespace Mesh.Tests.ControlPlane.Kube;
 /// <summary>A cluster double with the mesh installed by meshctl and a real control plane behind its webhooks.</summary>
 internal sealed class ClusterRig : IAsyncDisposable
 {
-    private readonly CancellationTokenSource stop = new(TimeSpan.FromSeconds(120));
+    private readonly CancellationTokenSource stop = new(TimeSpan.FromSeconds(300));
     private readonly string folder = Directory.CreateTempSubdirectory("mesh-kube-").FullName;
     private Task running = Task.CompletedTask;
 
@@ -17,17 +17,18 @@ internal sealed class ClusterRig : IAsyncDisposable
     public string Kubeconfig => Path.Combine(folder, "kubeconfig");
     public IReadOnlyDictionary<string, string> Addresses { get; private set; } = new Dictionary<string, string>();
 
-    public static async Task<ClusterRig> StartAsync(string profile = "minimal")
+    /// <param name="secure">Where proxies find the control plane; null: on loopback, the kernel chooses the port.</param>
+    public static async Task<ClusterRig> StartAsync(string profile = "minimal", IPEndPoint? secure = null)
     {
         var rig = new ClusterRig { Cluster = await FakeCluster.StartAsync() };
         rig.Cluster.WriteKubeconfig(rig.Kubeconfig);
         var (exit, _, error) = await rig.MeshctlAsync("install", "-y", "--set", $"profile={profile}");
         Assert.True(exit == 0, error);
-        await rig.StartIstiodAsync();
+        await rig.StartIstiodAsync(secure);
         return rig;
     }
 
-    public Task<(int Exit, string Out, string Error)> MeshctlAsync(params string[] arguments) => ManifestTests.Run([.. arguments, "--kubeconfig", Kubeconfig]);
+    public Task<(int Exit, string Out, string Error)> MeshctlAsync(params string[] arguments) => InProcessCli.RunAsync([.. arguments, "--kubeconfig", Kubeconfig]);
 
     /// <summary>Until it is so, or the test is over.</summary>
     public async Task Until(Func<bool> isSo, string what)
@@ -56,12 +57,12 @@ internal sealed class ClusterRig : IAsyncDisposable
         Directory.Delete(folder, recursive: true);
     }
 
-    private async Task StartIstiodAsync()
+    private async Task StartIstiodAsync(IPEndPoint? secure)
     {
         var any = new IPEndPoint(IPAddress.Loopback, 0);
         var options = new Options
         {
-            Grpc = any, SecureGrpc = any, Http = any, Monitoring = any, Webhooks = any,
+            Grpc = any, SecureGrpc = secure ?? any, Http = any, Monitoring = any, Webhooks = any,
             Kube = new()
             {
                 Kubeconfig = Kubeconfig,
