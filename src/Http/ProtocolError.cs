@@ -39,6 +39,9 @@ public readonly record struct ProtocolError
     /// <summary>False for well-formed requests that are refused all the same (no Host): Istio logs those without flag DPE.</summary>
     public bool IsCodecError => _row is { Details: not ("missing_host_header" or "absolute_path_rejected") };
 
+    /// <summary>A message that breaks HTTP's rules for messages, not those of frames.</summary>
+    public bool IsBrokenMessage => _row is { Details: "http2.violation.of.messaging.rule" or "http2.invalid.header.field" or "http2.unexpected_underscore" };
+
     public override string ToString() => IsNone ? "none" : $"{Details}: {Message} ({Section})";
 
     internal sealed record Row(string Section, int Status, string Details, string Message, ErrorLevel Level = ErrorLevel.Connection,

@@ -11,6 +11,8 @@ internal static class H1Request
     {
         Reset(head);
         target = default;
+        // Blanks more than one between the words, and behind them, are passed over (RFC 9112 §3 lets us).
+        line = line.TrimEnd((byte)' ');
         var firstSpace = line.IndexOf((byte)' ');
         var lastSpace = line.LastIndexOf((byte)' ');
         if (firstSpace <= 0) return H1Errors.BadRequestLine;
@@ -21,7 +23,7 @@ internal static class H1Request
         head.UseMethod(Methods.Find(name), new(0, firstSpace));
         if (head.Method == Method.Other && !limits.AcceptCustomMethods && !Methods.IsRegistered(name)) return H1Errors.UnknownMethod;
 
-        if (firstSpace == lastSpace)
+        if (firstSpace == lastSpace || line[(firstSpace + 1)..lastSpace].IndexOfAnyExcept((byte)' ') < 0)
         {
             // HTTP/0.9's "GET /x".
             return Methods.IsRegistered(name) ? H1Errors.LowVersion : H1Errors.BadRequestLine;
@@ -31,8 +33,10 @@ internal static class H1Request
         if (version.Length != 8 || !version.StartsWith("HTTP/"u8) || !HttpChars.IsDigit(version[5]) || version[6] != '.' || !HttpChars.IsDigit(version[7]))
             return H1Errors.BadRequestLine;
 
-        target = new(firstSpace + 1, lastSpace - firstSpace - 1);
-        var bytes = line.Slice(target.Offset, target.Length);
+        var bytes = line[(firstSpace + 1)..lastSpace].TrimStart((byte)' ');
+        target = new(lastSpace - bytes.Length, bytes.Length);
+        bytes = bytes.TrimEnd((byte)' ');
+        target = new(target.Offset, bytes.Length);
         if (bytes.IsEmpty || bytes.ContainsAny(HttpChars.BadTargetBytes)) return H1Errors.BadTarget;
         if (version[5] == '1' && version[7] == '1') return default;
 

@@ -55,7 +55,8 @@ internal static class H2Errors
     public static readonly ProtocolError BodyForbidden       = Stream("RFC 9110 §6.4.1", H2ErrorCode.ProtocolError, Messaging, "a body where none can be");
 
     // ---- the request is answered ----
-    public static readonly ProtocolError HeadTooLarge        = Answered("RFC 6585 §5",       431, "http2.too_many_headers", "the fields are larger or more than the limit");
+    public static readonly ProtocolError HeadTooLarge        = Answered("RFC 6585 §5",       431, "http2.too_many_headers", "the fields are more than the limit");
+    public static readonly ProtocolError ListTooLarge        = Answered("RFC 6585 §5",       431, "http2.header_list_size_too_large", "the fields are larger than the limit");
     public static readonly ProtocolError MissingHost         = Answered("RFC 9113 §8.3.1",   400, "missing_host_header",    "the request has neither :authority nor host");
     public static readonly ProtocolError NoAbsolutePath      = Answered("RFC 9112 §3.2.4",   404, "absolute_path_rejected", "the target is not a path");
 

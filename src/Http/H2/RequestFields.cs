@@ -32,7 +32,7 @@ internal ref struct RequestFields(RequestHead head, HttpLimits limits) : IFieldS
     public ProtocolError Finish(bool endStream)
     {
         if (!_error.IsNone) return _error;
-        if (_count.IsExceeded) return H2Errors.HeadTooLarge;
+        if (_count.IsExceeded) return _count.IsTooLarge ? H2Errors.ListTooLarge : H2Errors.HeadTooLarge;
 
         var error = CheckPseudo();
         if (!error.IsNone) return error;

@@ -329,9 +329,12 @@ internal static class RouteFromXds
         IReadOnlyList<Envoy.Config.Core.V3.HeaderValueOption> responseAdd, IReadOnlyList<string> responseRemove)
     {
         if (requestAdd.Count + requestRemove.Count + responseAdd.Count + responseRemove.Count == 0) return HeaderEditSet.None;
-        return new(
+        var edits = new HeaderEditSet(
             In("request_headers", requestAdd, add => MatchersFromXds.Edits(add, requestRemove)),
             In("response_headers", responseAdd, add => MatchersFromXds.Edits(add, responseRemove)));
+        // Now, not with the first request: an operator nobody knows is refused with the table it stands in.
+        Http.HeaderEdits.Prepare(edits);
+        return edits;
     }
 
     // The same domain twice would make the answer depend on the order of the list, so the field's authors forbid it.

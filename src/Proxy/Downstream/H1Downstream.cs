@@ -46,6 +46,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     }
 
     public FailureKind GoneAs => FailureKind.DownstreamClosed;
+    public FailureKind BrokenAs => FailureKind.BadHttp1;
     public ProtocolError Problem => _reader.Problem;
     public Headers Trailers => _reader.Trailers;
     public int Backlog => _io.Output.Length;

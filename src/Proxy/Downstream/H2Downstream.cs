@@ -111,7 +111,8 @@ internal sealed class H2Downstream : ILiveConnection
                 case H2EventKind.Data when stream is not null: stream.OnData(happened.Data, happened.EndStream); break;
                 case H2EventKind.Data: _session.Consumed(happened.Stream!, happened.Data.Length); break;
                 case H2EventKind.Trailers: stream?.OnTrailers(); break;
-                case H2EventKind.Reset: stream?.OnReset(happened.Error); break;
+                case H2EventKind.Reset when stream is not null: stream.OnReset(happened.Error); break;
+                case H2EventKind.Reset when happened.Stream is null && happened.Error.IsBrokenMessage: Spare().Mourn(happened.Error); break;
                 case H2EventKind.Writable: stream?.OnWritable(); break;
                 case H2EventKind.ConnectionError:
                     _worker.Counters.ProtocolErrors++;
@@ -135,9 +136,7 @@ internal sealed class H2Downstream : ILiveConnection
         if (request.Version != HttpVersion.Http2 && request.Headers.Remove(KnownHeader.Expect)) request.ExpectsContinue = true;
         _idleTimer.Disarm();
         _client.Requests++;
-        var stream = _spare.TryPop(out var spare) ? spare : new(this);
-        _active.Add(stream);
-        stream.Start(wire, ends);
+        Spare().Start(wire, ends);
         if (IsLastRequest()) Drain();
     }
 
@@ -145,8 +144,15 @@ internal sealed class H2Downstream : ILiveConnection
     private void Refuse(H2Stream wire, ProtocolError error)
     {
         _worker.Counters.ProtocolErrors++;
-        _session.SendResponse(wire, new ResponseHead { Status = error.Status }, endStream: true);
-        _session.Release(wire);
+        _client.Requests++;
+        Spare().Reject(wire, error);
+    }
+
+    private H2DownstreamStream Spare()
+    {
+        var stream = _spare.TryPop(out var spare) ? spare : new(this);
+        _active.Add(stream);
+        return stream;
     }
 
     private bool IsLastRequest() =>

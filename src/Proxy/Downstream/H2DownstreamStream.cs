@@ -32,11 +32,34 @@ internal sealed class H2DownstreamStream : IDownstreamStream
 
     /// <summary>An exchange of HTTP/1.1 that travels on our own HTTP/2 ends as if it had had a connection of its own.</summary>
     public FailureKind GoneAs => _exchange.Request is { Version: not HttpVersion.Http2 } ? FailureKind.DownstreamClosed : FailureKind.DownstreamReset;
+    public FailureKind BrokenAs => FailureKind.DownstreamProtocolError;
     public ProtocolError Problem { get; private set; }
     public Headers Trailers => _stream!.Trailers;
     public int Backlog => _unsent.Length;
 
     public void Start(H2Stream wire, bool ends)
+    {
+        Prepare(wire, ends);
+        Await(RunAsync(ends));
+    }
+
+    /// <summary>A request that is well-formed but not to be passed on: answered where an answer was agreed on, otherwise reset, and logged.</summary>
+    public void Reject(H2Stream wire, ProtocolError error)
+    {
+        Prepare(wire, true);
+        Await(RejectAsync(error));
+    }
+
+    /// <summary>A request that could not be read: its stream has been reset already.</summary>
+    public void Mourn(ProtocolError error)
+    {
+        _exchange.Begin(_connection.Client, _connection.Chain.Settings, _connection.Worker.Snapshot, new(), this);
+        _exchange.Upload.EndWithoutBody();
+        Record(error, ResponseFlag.DPE);
+        _connection.GiveBack(this);
+    }
+
+    private void Prepare(H2Stream wire, bool ends)
     {
         wire.Tag = this;
         _stream = wire;
@@ -45,10 +68,42 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         _remoteEnded = ends;
         _endIsDue = _localEnded = _isDead = _watches = false;
         Problem = default;
-        _running = RunAsync(ends);
+    }
+
+    private void Await(ValueTask running)
+    {
+        _running = running;
         // Whoever began a pooled task must see its end, or it never goes back to its pool.
         if (_running.IsCompleted) _onDone();
         else _running.GetAwaiter().UnsafeOnCompleted(_onDone);
+    }
+
+    private async ValueTask RejectAsync(ProtocolError error)
+    {
+        var isTooLarge = error.Status == 431;
+        if (isTooLarge) _stream!.Request.Clear();
+        _exchange.Begin(_connection.Client, _connection.Chain.Settings, _connection.Worker.Snapshot, _stream!.Request, this);
+        _exchange.Upload.EndWithoutBody();
+        if (isTooLarge)
+        {
+            Record(error, ResponseFlag.DR);
+            _connection.Session.Reset(_stream!, H2ErrorCode.ProtocolError);
+        }
+        else
+        {
+            await _connection.Chain.Runner.RejectAsync(_exchange, new(FailureKind.BadHttp1, Side.Local) { Answer = new(error.Status, error.Details) { Flag = ResponseFlag.None } });
+            _connection.Chain.Runner.Record(_exchange);
+        }
+        _isDead = true;
+        Release();
+    }
+
+    private void Record(ProtocolError error, ResponseFlag flag)
+    {
+        _exchange.Cut(FailureKind.DownstreamReset);
+        _exchange.Raise(flag);
+        _exchange.Details = error.Details;
+        _connection.Chain.Runner.Record(_exchange);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]

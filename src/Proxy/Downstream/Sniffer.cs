@@ -70,12 +70,22 @@ internal static class Sniffer
         var end = bytes.IndexOf((byte)'\n');
         var line = end < 0 ? bytes : bytes[..end];
         if (!BeginsLikeARequest(line)) return false;
-        if (end < 0) return true;
+        if (end is < 0 or > RequestLineBytesMax) return true;
 
-        line = line is [.., (byte)'\r'] ? line[..^1] : line;
+        line = (line is [.., (byte)'\r'] ? line[..^1] : line).TrimEnd((byte)' ');
+        if (!HasTarget(line)) return false;
         if (line.EndsWith(" HTTP/1.1"u8)) client.ApplicationProtocols = Http11;
         else if (line.EndsWith(" HTTP/1.0"u8)) client.ApplicationProtocols = Http10;
         return false;
+    }
+
+    /// <summary>A path, a whole address or a star between method and version: what else stands there no HTTP server is asked for.</summary>
+    private static bool HasTarget(ReadOnlySpan<byte> line)
+    {
+        var (first, last) = (line.IndexOf((byte)' '), line.LastIndexOf((byte)' '));
+        var target = first < last ? line[(first + 1)..last].Trim((byte)' ') : default;
+        if (target.IsEmpty || target.IndexOfAnyExceptInRange((byte)'!', (byte)'~') >= 0) return false;
+        return target[0] is (byte)'/' or (byte)'*' || target.IndexOf("://"u8) > 0 || line.StartsWith("CONNECT "u8);
     }
 
     /// <summary>A method of letters, a space, and no control character so far.</summary>

@@ -22,6 +22,7 @@ internal sealed class ExchangeRunner(FilterList filters)
 
         ChooseRoute(exchange);
         Tracing.Begin(exchange);
+        if (RequestEntry.RefusesUpgrade(exchange)) return await ReplyAsync(exchange, new(FailureKind.UpgradeRefused, Side.Local));
         if (await filters.CheckAsync(exchange) is { } refusal) return await ReplyAsync(exchange, refusal);
         if (exchange.RouteIsStale) ChooseRoute(exchange);
         if (exchange.CutBy is { } cut) return await ReplyAsync(exchange, new(cut, Side.Downstream));
@@ -72,6 +73,7 @@ internal sealed class ExchangeRunner(FilterList filters)
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<Failure?> TryOnceAsync(Exchange exchange, ClusterState cluster, RetrySettings? retry)
     {
+        if (cluster.IsResolving) await cluster.ResolvedAsync(DeadlineOf(exchange, retry));
         if (!cluster.TryPick(exchange, out var endpoint)) return new(FailureKind.NoHealthyUpstream, Side.Upstream);
         if (!cluster.TryBeginRequest(exchange, endpoint)) return new(FailureKind.Overflow, Side.Upstream) { BeforeRequestSent = true };
 
@@ -137,6 +139,7 @@ internal sealed class ExchangeRunner(FilterList filters)
     private async ValueTask<Failure?> AnswerAsync(Exchange exchange, ClusterState cluster, Forward forward)
     {
         cluster.Report(exchange, exchange.Response.Status);
+        exchange.Upload.OnAnswered();
         exchange.Details = "via_upstream";
         if (exchange.IsGrpc && Grpc.StatusIn(exchange.Response.Headers) is { } grpc) exchange.GrpcStatus = grpc;
         exchange.Status = exchange.Response.Status;
@@ -156,6 +159,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         exchange.EndAttempt();
         if (exchange.CallerIsGone || failure.Entry.Http == 0 && failure.Answer is null) return Broken(exchange, failure);
 
+        if (HasWaited(exchange, failure)) exchange.Upload.TakeWhatIsHere();
         var body = LocalReply.Compose(exchange, failure, statusWhenKnown);
         filters.OnResponse(exchange);
         ResponseExit.Finish(exchange);
@@ -168,6 +172,14 @@ internal sealed class ExchangeRunner(FilterList filters)
         caller.End(null);
         return await caller.FlushAsync(Deadline.Never) is IoStatus.Ok ? null : Broken(exchange, new(caller.GoneAs, Side.Downstream));
     }
+
+    /// <summary>Time went by before this answer was known, in which the rest of a small request has come: it need not end the connection.</summary>
+    private static bool HasWaited(Exchange exchange, in Failure failure) => failure.Kind switch
+    {
+        FailureKind.NoHealthyUpstream or FailureKind.Overflow => exchange.Attempt > 1,
+        FailureKind.ExternalDenied or FailureKind.ExternalFailed => true,
+        _ => failure.Side == Side.Upstream || exchange.Flags.Has(ResponseFlag.DI),
+    };
 
     /// <summary>No answer, or no whole one, is possible.</summary>
     private static Failure Broken(Exchange exchange, in Failure failure)

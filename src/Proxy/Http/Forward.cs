@@ -25,7 +25,8 @@ internal static class Forwarding
         do
         {
             status = await upstream.ReadHeadAsync(exchange.OwnResponse, Deadline.Never);
-            if (status == IoStatus.Ok && upstream.Head.Status == 100 && exchange.Request.ExpectsContinue) exchange.Downstream.WriteInterim(upstream.Head);
+            if (status == IoStatus.Ok && upstream.Head.Status == 100 && (exchange.Request.ExpectsContinue || exchange.Settings.Proxy100Continue))
+                exchange.Downstream.WriteInterim(upstream.Head);
         }
         while (status == IoStatus.Ok && upstream.Head.IsInterim);
         if (status != IoStatus.Ok) return FailureOf(exchange, upstream, status);
@@ -103,7 +104,7 @@ internal static class Forwarding
     {
         if (exchange.CutBy is { } cut)
         {
-            var side = cut is FailureKind.DownstreamClosed or FailureKind.DownstreamReset or FailureKind.DownstreamProtocolError ? Side.Downstream : Side.Upstream;
+            var side = cut is FailureKind.DownstreamClosed or FailureKind.DownstreamReset or FailureKind.DownstreamProtocolError or FailureKind.BadHttp1 ? Side.Downstream : Side.Upstream;
             return new(cut, side);
         }
         return new(upstream.Explain(status), Side.Upstream) { BeforeRequestSent = !upstream.RequestSent };

@@ -16,6 +16,9 @@ internal sealed class HeaderEdits
 
     public static HeaderEdits Compile(ImmutableArray<HeaderEdit> edits) => new(edits);
 
+    /// <exception cref="ConfigRefusedException">A name or a value that cannot be used.</exception>
+    public static void Prepare(HeaderEditSet set) => Of(set);
+
     public static void ApplyToRequest(HeaderEditSet set, Exchange exchange)
     {
         if (!set.Request.IsEmpty) Of(set).Request.Apply(exchange, exchange.Request.Headers, exchange.Request);

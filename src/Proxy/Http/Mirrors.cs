@@ -27,8 +27,18 @@ internal static class Mirrors
             else if (!mirror.DisableShadowHostSuffix) head.SetAuthority(Router.ShadowAuthority(head.Authority));
             head.Headers.Remove(KnownHeader.XEnvoyPeerMetadata);
             head.Headers.Remove(KnownHeader.XEnvoyPeerMetadataId);
+            AppendForwardedFor(head, exchange.Worker.Node.InstanceIp);
             _ = SendAsync(exchange.Worker, cluster, head, body.ToArray(), exchange.Timeout ?? TimeoutDefault);
         }
+    }
+
+    // A copy is sent by this proxy, not by the caller: its address says so, as at Envoy.
+    private static void AppendForwardedFor(RequestHead head, string address)
+    {
+        if (address.Length == 0) return;
+
+        var before = head.Headers.GetText("x-forwarded-for");
+        head.Headers.Set(KnownHeader.XForwardedFor, System.Text.Encoding.Latin1.GetBytes(string.IsNullOrEmpty(before) ? address : $"{before},{address}"));
     }
 
     private static async Task SendAsync(Upstream.Worker worker, string cluster, RequestHead head, byte[] body, TimeSpan timeout)

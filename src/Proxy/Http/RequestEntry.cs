@@ -22,13 +22,14 @@ internal static class RequestEntry
             request.Headers.Set(KnownHeader.XForwardedProto, exchange.Client.IsTls && exchange.Client.Chain?.Tls is not null ? "https"u8 : "http"u8);
         ApplyRequestId(exchange);
         if (settings.StripTrailingHostDot || settings.StripPort != StripPort.No) StripHost(exchange);
-        if (request.IsUpgrade && !request.IsWebSocket && !Allows(settings, request.Protocol)) request.ClearProtocol();
-        if (request.IsUpgrade && !Allows(settings, "websocket"u8)) return new(FailureKind.UpgradeRefused, Side.Local);
         if (request.IsConnect && !Allows(settings, "CONNECT"u8)) return new(FailureKind.NoRoute, Side.Local);
 
         if (!request.IsConnect && !PathRules.TryNormalize(exchange)) return new(FailureKind.BadPath, Side.Local);
         return null;
     }
+
+    /// <summary>An upgrade that the listener does not offer. Asked once the route is known, so that the answer is logged under it.</summary>
+    public static bool RefusesUpgrade(Exchange exchange) => exchange.Request is { IsUpgrade: true } request && !Allows(exchange.Settings, request.Protocol);
 
     private static bool Allows(HttpConnectionSettings settings, ReadOnlySpan<byte> type)
     {

@@ -14,8 +14,9 @@ internal static class ResponseExit
         var headers = exchange.Response.Headers;
         if (exchange.Settings.SuppressEnvoyHeaders) return;
 
-        var began = Math.Max(exchange.RequestEndedAt, exchange.UpstreamStartedAt);
-        headers.Set(KnownHeader.XEnvoyUpstreamServiceTime, (exchange.UpstreamFirstByteAt - began) / 1_000_000);
+        // Before the request was whole nobody could say how long its answer took.
+        if (exchange.Upload.HasEnded)
+            headers.Set(KnownHeader.XEnvoyUpstreamServiceTime, (exchange.UpstreamFirstByteAt - Math.Max(exchange.RequestEndedAt, exchange.UpstreamStartedAt)) / 1_000_000);
         if (exchange.VirtualHost is { AttemptCountInResponse: true }) headers.Set(KnownHeader.XEnvoyAttemptCount, exchange.Attempt);
     }
 
@@ -28,7 +29,6 @@ internal static class ResponseExit
             headers.Set(KnownHeader.Server, server);
         if (settings.Via.Length > 0) headers.Append(KnownHeader.Via, Encoding.Latin1.GetBytes(settings.Via));
         if (settings.AlwaysSetRequestIdInResponse && exchange.Request.Headers.TryGet(KnownHeader.XRequestId, out var id)) headers.Set(KnownHeader.XRequestId, id);
-        headers.Remove(KnownHeader.XEnvoyImmediateHealthCheckFail);
         PeerExchange.ToDownstream(exchange);
         if (settings.Tracing is not null) Decorate(exchange);
         exchange.Status = exchange.Response.Status;

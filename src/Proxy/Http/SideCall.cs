@@ -33,6 +33,7 @@ internal sealed class SideCall : IDownstreamStream
     private SideCall(ReadOnlyMemory<byte> body, int answerBytesMax) => (_body, _answerBytesMax) = (body, answerBytesMax);
 
     public FailureKind GoneAs => FailureKind.LocalReset;
+    public FailureKind BrokenAs => FailureKind.LocalReset;
     public ProtocolError Problem => default;
     public Headers Trailers { get; } = new();
     public int Backlog => 0;

@@ -54,6 +54,9 @@ internal interface IDownstreamStream : IBodySource, IBodySink
     /// <summary>Whether its caller closes (HTTP/1) or resets (HTTP/2) when it gives up.</summary>
     FailureKind GoneAs { get; }
 
+    /// <summary>What it is called when the caller's bytes can no longer be read.</summary>
+    FailureKind BrokenAs { get; }
+
     /// <summary>While nobody reads: cuts the exchange (<see cref="Exchange.Cut"/>) when the caller goes away.</summary>
     void WatchCaller(bool watch);
 

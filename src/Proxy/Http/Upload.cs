@@ -11,14 +11,21 @@ internal sealed class Upload(Exchange exchange)
     /// <summary>Unsent bytes beyond this stop the reading of the other side.</summary>
     public const int BacklogBytesMax = 64 * 1024;
 
-    /// <summary>What is kept for a retry.</summary>
-    private const int ReplayBytesMax = 64 * 1024;
+    /// <summary>What is kept for a retry or a copy of any request.</summary>
+    private const int ReplayBytesAlways = 64 * 1024;
+
+    /// <summary>What is kept of one at most, as at Envoy; beyond <see cref="ReplayBytesAlways"/> only while the loop has room for it.</summary>
+    private const int ReplayBytesMax = 1024 * 1024;
+
+    /// <summary>Room of one loop for the large ones.</summary>
+    private const int ReplayBytesOfLoop = 32 * 1024 * 1024;
 
     private readonly ByteQueue _replay = new(exchange.Loop.Buffers);
     private IUpstreamStream? _sink;
     private System.Collections.Immutable.ImmutableArray<Config.Mirror> _mirrors = [];
     private ValueTask _pump;
     private bool _isPumping, _discards;
+    private int _charged;
 
     /// <summary>The caller has sent all of it.</summary>
     public bool HasEnded { get; private set; }
@@ -52,7 +59,13 @@ internal sealed class Upload(Exchange exchange)
     public void ForgetReplay()
     {
         IsReplayable = false;
-        _replay.Release();
+        Release();
+    }
+
+    /// <summary>The upstream has answered: nothing is sent again, and only a copy that waits for the body's end still needs it.</summary>
+    public void OnAnswered()
+    {
+        if (_mirrors.IsEmpty || HasEnded) ForgetReplay();
     }
 
     /// <summary>Sends the body to this stream: what came before, then what comes.</summary>
@@ -93,6 +106,16 @@ internal sealed class Upload(Exchange exchange)
         return (_replay.Memory, HasEnded);
     }
 
+    /// <summary>Takes in, without waiting, what of a body nobody wants is here already; the request may turn out to be whole.</summary>
+    public void TakeWhatIsHere()
+    {
+        while (!HasEnded && !_isPumping && exchange.Downstream.TryRead(out var piece))
+        {
+            exchange.RequestBytes += piece.Bytes.Length;
+            HasEnded = piece.Ends;
+        }
+    }
+
     /// <summary>After the response: reads and drops what the caller still sends, until its end or until the connection is cut.</summary>
     public ValueTask DiscardAsync()
     {
@@ -108,7 +131,7 @@ internal sealed class Upload(Exchange exchange)
     public void End()
     {
         Detach();
-        _replay.Release();
+        Release();
     }
 
     /// <summary>A tunnel begins: the bytes behind the request are its first.</summary>
@@ -153,7 +176,7 @@ internal sealed class Upload(Exchange exchange)
             var status = await source.WaitAsync(Deadline.Never);
             if (status == IoStatus.Ok) continue;
 
-            if (!_discards) exchange.Cut(source.Problem.IsNone ? source.GoneAs : FailureKind.DownstreamProtocolError);
+            if (!_discards) exchange.Cut(source.Problem.IsNone ? source.GoneAs : source.BrokenAs);
             break;
         }
         _isPumping = false;
@@ -167,12 +190,32 @@ internal sealed class Upload(Exchange exchange)
             exchange.Moved();
             if (IsReplayable)
             {
-                if (_replay.Length + piece.Bytes.Length <= ReplayBytesMax) _replay.Write(piece.Bytes.Span);
+                if (MayKeep(piece.Bytes.Length)) _replay.Write(piece.Bytes.Span);
                 else ForgetReplay();
             }
             _sink?.Write(piece.Bytes.Span);
         }
         if (piece.Ends) OnEnded();
+    }
+
+    private bool MayKeep(int bytes)
+    {
+        var whole = _replay.Length + bytes;
+        if (whole <= ReplayBytesAlways) return true;
+
+        var more = whole - ReplayBytesAlways - _charged;
+        if (whole > ReplayBytesMax || exchange.Worker.ReplayBytes + more > ReplayBytesOfLoop) return false;
+
+        _charged += more;
+        exchange.Worker.ReplayBytes += more;
+        return true;
+    }
+
+    private void Release()
+    {
+        exchange.Worker.ReplayBytes -= _charged;
+        _charged = 0;
+        _replay.Release();
     }
 
     private void OnEnded()

@@ -17,11 +17,17 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
     {
         var clock = worker.Loop.Clock;
         _record.StartedUtc = clock.GetUtcNow() - clock.GetElapsedTime(client.StartedAt);
-        if (await ServeAsync() is { } failure) Fail(failure);
+        var failure = await ServeAsync();
+        if (failure is { } lost) Fail(lost);
 
         _record.EndedAt = clock.GetTimestamp();
         _record.Flags = client.Flags;
         if (chain.Tcp is not null) worker.Logs.Record(chain.Tcp.AccessLogs, client, _record, worker);
+        if (failure is null) return;
+
+        // In order, as Envoy does it: the client sees an end and no fault, whatever it had already sent.
+        downstream.Input.Consume(downstream.Input.Length);
+        await downstream.CloseGentlyAsync(Deadline.After(clock, TimeSpan.FromSeconds(1)));
     }
 
     /// <summary>A connection whose handshake failed: it was on its way to where the chain leads, and is logged as such.</summary>
@@ -102,7 +108,6 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         cluster.BytesSent += progress.BytesUp;
         cluster.BytesReceived += progress.BytesDown;
         if (outcome is { Status: IoStatus.Reset, BrokenByUpstream: true }) client.Flags = client.Flags.With(ResponseFlag.UR);
-        if (outcome.Status == IoStatus.TimedOut) client.TerminationDetails = "idle_timeout";
 
         // The client's bytes go up meanwhile: hearing who answers costs the connection no round trip.
         async ValueTask HearAsync()
@@ -160,6 +165,7 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         while (_record.ConnectAttempts < attempts)
         {
             _record.ConnectAttempts++;
+            if (cluster.IsResolving) await cluster.ResolvedAsync(Deadline.Never);
             if (!cluster.TryPick(client, out var endpoint)) return (null, new(FailureKind.NoHealthyUpstream, Side.Upstream));
             if (!cluster.MayConnect) return (null, new(FailureKind.Overflow, Side.Upstream));
 

@@ -12,18 +12,23 @@ internal sealed class ClusterState
     /// <summary>Endpoints that original destinations made up; beyond it the oldest idle ones go.</summary>
     private const int OriginalDestinationsMax = 4096;
 
+    private static readonly TimeSpan HealthWindow = TimeSpan.FromSeconds(1);
+
     private readonly Dictionary<IPEndPoint, EndpointState> _originals = [];
     private EndpointState[] _all = [];
     private Balancer _balancer;
     private OutlierDetector? _outliers;
     private CircuitBudget _budget;
     private readonly NamedEndpoints _names;
+    private readonly LoopTimer _healthTimer;
+    private long _healthShownAt;
     private ClusterEndpoints? _told;
 
     public ClusterState(Worker worker, Cluster cluster, ClusterEndpoints? endpoints)
     {
         (Worker, Config) = (worker, cluster);
         RoomFreed = new(worker.Loop);
+        _healthTimer = new(worker.Loop, ShowHealth);
         _balancer = new(cluster.LoadBalancing, worker.Loop.Random, worker.Loop.Clock);
         _budget = CircuitBudget.Of(cluster.Limits);
         _outliers = MakeOutliers(cluster);
@@ -39,6 +44,9 @@ internal sealed class ClusterState
     // What is under way, against the limits.
     public int Requests { get; private set; }
     public int Pending { get; set; }
+
+    /// <summary>The limits that are in force now, shared by all loops.</summary>
+    public CircuitBudget Budget => _budget;
     public int Connections { get; private set; }
     public int Retries { get; private set; }
 
@@ -97,6 +105,7 @@ internal sealed class ClusterState
             _outliers?.Forget(gone);
         }
         _all = [.. next];
+        _healthTimer.Disarm();
         HealthChanged();
     }
 
@@ -108,11 +117,29 @@ internal sealed class ClusterState
         _balancer.Rebuild(_all, Endpoints);
     }
 
+    /// <summary>
+    /// An ejection began or ended. The first counts at once; what follows within the next second counts together at its end, as at Envoy (update_merge_window):
+    /// endpoints that fail one behind the other do not all disappear in the same moment.
+    /// </summary>
+    private void EjectionsChanged()
+    {
+        if (_healthTimer.IsArmed) return;
+        if (_healthShownAt == 0 || Worker.Loop.Clock.GetElapsedTime(_healthShownAt) > HealthWindow) ShowHealth();
+        else _healthTimer.Arm(Deadline.After(Worker.Loop.Clock, HealthWindow));
+    }
+
+    private void ShowHealth()
+    {
+        _healthShownAt = Worker.Loop.Clock.GetTimestamp();
+        HealthChanged();
+    }
+
     /// <summary>The cluster is gone from the configuration: nothing new begins, what is under way may end.</summary>
     public void Retire()
     {
         IsRetired = true;
         _names.Stop();
+        _healthTimer.Disarm();
         foreach (var state in _all.Concat(_originals.Values)) state.Pools.Retire();
         RoomFreed.Wake();
     }
@@ -131,6 +158,12 @@ internal sealed class ClusterState
         endpoint = _balancer.Pick(new() { Hash = exchange.Hash, Tried = exchange.Tried, Retry = exchange.Attempt > 1 ? RetryPolicy.Of(exchange) : null })!;
         return endpoint is not null;
     }
+
+    /// <summary>Some name of it has never been answered, so whether it has endpoints is not known yet.</summary>
+    public bool IsResolving => _names.IsFirstAnswerDue;
+
+    /// <summary>Waits for the first answer to every name; a moment only, for a resolver that does not answer at all.</summary>
+    public ValueTask ResolvedAsync(Deadline deadline) => _names.FirstAnswerAsync(deadline);
 
     // A method of its own: its closure must not be made for every pick.
     private EndpointState? Named(string wanted) =>
@@ -225,7 +258,7 @@ internal sealed class ClusterState
 
     private void Count(EndpointState endpoint, int? status)
     {
-        if (status is { } answered ? _outliers!.Report(endpoint, answered, _all) : _outliers!.ReportLocalOrigin(endpoint, _all)) HealthChanged();
+        if (status is { } answered ? _outliers!.Report(endpoint, answered, _all) : _outliers!.ReportLocalOrigin(endpoint, _all)) EjectionsChanged();
     }
 
     private void Tell(string cluster, SocketTarget address, int? status)
@@ -278,7 +311,7 @@ internal sealed class ClusterState
 
     private void LookForOutliers()
     {
-        if (_outliers is not null && _outliers.Look(_all)) HealthChanged();
+        if (_outliers is not null && _outliers.Look(_all)) EjectionsChanged();
     }
 
     private OutlierDetector? MakeOutliers(Cluster cluster) =>

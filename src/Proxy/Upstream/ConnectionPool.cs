@@ -39,6 +39,8 @@ internal sealed class ConnectionPool
     public bool MayShare { get; }
     public bool IsRetired { get; private set; }
 
+    private static readonly ImmutableArray<string> Http1Alpn = ["http/1.1"], Http2Alpn = ["h2"];
+
     private ClusterState Cluster => Endpoint.Cluster;
     private Loop Loop => Cluster.Worker.Loop;
 
@@ -101,8 +103,14 @@ internal sealed class ConnectionPool
 
     private IUpstreamStream? TryOpen(Exchange exchange)
     {
-        foreach (var connection in _multiplexed)
+        for (var i = 0; i < _multiplexed.Count;)
+        {
+            var connection = _multiplexed[i];
             if (connection.TryOpen(exchange) is { } stream) return stream;
+
+            // One that has had its share may have left the list.
+            if (i < _multiplexed.Count && ReferenceEquals(_multiplexed[i], connection)) i++;
+        }
 
         while (_idle.Count > 0)
         {
@@ -118,7 +126,8 @@ internal sealed class ConnectionPool
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<(IUpstreamStream? Stream, Failure? Failure)> OpenSlowlyAsync(Exchange exchange, Deadline deadline)
     {
-        if (Cluster.Pending >= Cluster.Config.Limits.PendingMax)
+        var budget = Cluster.Budget;
+        if (!budget.TryBeginPending())
         {
             Cluster.PendingOverflowed++;
             return (null, new(FailureKind.Overflow, Side.Upstream) { BeforeRequestSent = true });
@@ -139,6 +148,7 @@ internal sealed class ConnectionPool
         finally
         {
             Cluster.Pending--;
+            budget.EndPending();
         }
     }
 
@@ -189,6 +199,8 @@ internal sealed class ConnectionPool
         var protocol = Protocol == UpstreamProtocol.Http2 ? "HTTP2" : exchange.Request.Version == HttpVersion.Http10 ? "HTTP10" : "HTTP11";
         foreach (var choice in exchange.AlpnOverrides)
             if (choice.UpstreamProtocol == protocol) alpn = choice.Alpn;
+        // Nobody said what to offer: what will be spoken.
+        if (alpn.IsEmpty) alpn = Protocol == UpstreamProtocol.Http2 ? Http2Alpn : Http1Alpn;
         return MayBeMesh ? [TlsContexts.MeshH2, .. alpn] : alpn;
     }
 

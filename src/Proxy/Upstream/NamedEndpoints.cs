@@ -12,11 +12,14 @@ namespace Mesh.Proxy.Upstream;
 /// </summary>
 internal sealed class NamedEndpoints
 {
+    private const int NamesMax = 4096;
     private static readonly TimeSpan RefreshMin = TimeSpan.FromSeconds(1), RefreshMax = TimeSpan.FromMinutes(10);
 
     private readonly Loop _loop;
     private readonly Action _onChange;
     private readonly Dictionary<string, IPAddress[]> _known = [];
+    private readonly HashSet<string> _answered = [];
+    private readonly LoopSignal _answer;
     private readonly LoopTimer _again;
     private ImmutableArray<string> _names = [];
     private Cluster? _cluster;
@@ -27,6 +30,27 @@ internal sealed class NamedEndpoints
     {
         (_loop, _onChange) = (loop, onChange);
         _again = new(loop, Ask);
+        _answer = new(loop);
+    }
+
+    /// <summary>A cluster is not served before its names were asked once, as Envoy warms it; this long at most.</summary>
+    private static readonly TimeSpan FirstAnswerMax = TimeSpan.FromSeconds(5);
+
+    public bool IsFirstAnswerDue
+    {
+        get
+        {
+            foreach (var name in _names)
+                if (!_answered.Contains(name)) return true;
+            return false;
+        }
+    }
+
+    public async ValueTask FirstAnswerAsync(Deadline deadline)
+    {
+        var end = Deadline.After(_loop.Clock, FirstAnswerMax).Sooner(deadline);
+        while (IsFirstAnswerDue && !_isStopped)
+            if (await _answer.WaitAsync(end) is not IoStatus.Ok) return;
     }
 
     /// <summary>The same endpoints with addresses instead of names; those whose name has no answer yet are left out.</summary>
@@ -48,6 +72,7 @@ internal sealed class NamedEndpoints
     public void Stop()
     {
         _isStopped = true;
+        _answer.Wake();
         _again.Disarm();
     }
 
@@ -94,6 +119,8 @@ internal sealed class NamedEndpoints
         _asking--;
         if (_isStopped) return;
 
+        var isFirst = _answered.Count < NamesMax && _answered.Add(name);
+
         if (found is { Length: > 0 })
         {
             found = [.. found.OrderBy(address => address.ToString(), StringComparer.Ordinal)];
@@ -103,6 +130,7 @@ internal sealed class NamedEndpoints
                 _onChange();
             }
         }
+        if (isFirst) _answer.Wake();
         if (_asking > 0) return;
 
         var every = _cluster!.Dns.RefreshRate;

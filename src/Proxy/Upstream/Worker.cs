@@ -53,6 +53,9 @@ internal sealed class Worker
     /// <summary>Copies of requests that are being sent.</summary>
     public int MirrorsUnderWay { get; set; }
 
+    /// <summary>Bodies of large requests that are kept in case they must be sent again.</summary>
+    public int ReplayBytes { get; set; }
+
     /// <summary>The whole process is on its way out: responses close their connections.</summary>
     public bool IsDraining { get; set; }
 

@@ -121,7 +121,7 @@ public sealed class Http2ExchangeTests
         Assert.Equal(0, rig.Loop.Buffers.RentedBytes);
     }
 
-    private static async ValueTask H2GrpcServer(Wire wire)
+    internal static async ValueTask H2GrpcServer(Wire wire)
     {
         var io = wire.Connection;
         var session = new H2Session(H2Role.Server, H2Settings.Default, HttpLimits.Default, io.Output, new H2StreamPool());

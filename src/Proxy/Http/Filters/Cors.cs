@@ -23,8 +23,9 @@ internal sealed class Cors(CorsFilter settings) : HttpFilter
 
         // The origin's own headers are set with the response, as for every other answer.
         var answer = new List<KeyValuePair<string, string>>();
-        if (policy.AllowMethods.Length > 0) answer.Add(new("access-control-allow-methods", policy.AllowMethods));
-        if (policy.AllowHeaders.Length > 0) answer.Add(new("access-control-allow-headers", policy.AllowHeaders));
+        if (policy.AllowMethods.Length > 0) answer.Add(new("access-control-allow-methods", policy.AllowMethods == "*" ? headers.GetText("access-control-request-method") ?? "" : policy.AllowMethods));
+        // "*" means nothing to a browser that sends credentials, so what was asked for is allowed by name.
+        if (policy.AllowHeaders.Length > 0) answer.Add(new("access-control-allow-headers", policy.AllowHeaders == "*" ? headers.GetText("access-control-request-headers") ?? "" : policy.AllowHeaders));
         if (policy.MaxAge.Length > 0) answer.Add(new("access-control-max-age", policy.MaxAge));
         return new(new Failure(FailureKind.CorsAnswered, Side.Local) { Answer = new(200, "cors_response") { Headers = [.. answer], GrpcStatus = 0 } });
     }

@@ -1,0 +1,101 @@
+using Mesh.Net;
+using Mesh.Proxy.Config;
+
+namespace Mesh.Tests.Proxy;
+
+/// <summary>What upstreams and limits do to requests, as recorded from Envoy.</summary>
+public sealed class RecordedHabitsTests
+{
+    [Fact]
+    public void A_connection_that_has_carried_its_share_makes_room_for_another()
+    {
+        using var rig = new ProxyRig();
+        rig.Server(Http2ExchangeTests.H2GrpcServer);
+        rig.Serve(cluster: c => c with { Protocol = UpstreamProtocol.Http2, RequestsPerConnectionMax = 1 });
+
+        for (var i = 0; i < 3; i++) Assert.StartsWith("HTTP/1.1 200 ", rig.Call("GET /x HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"));
+    }
+
+    [Fact]
+    public void A_large_body_is_sent_again_too()
+    {
+        using var rig = new ProxyRig();
+        var seen = new List<int>();
+        rig.Server(async wire =>
+        {
+            while (await wire.ReadHeadAsync() is { Length: > 0 })
+            {
+                var length = 0;
+                for (var piece = 0; piece < 5; piece++) length += (await wire.ReadAsync(60_000)).Length;
+                seen.Add(length);
+                await wire.WriteAsync($"HTTP/1.1 {(seen.Count == 1 ? "503 Busy" : "200 OK")}\r\ncontent-length: 0\r\n\r\n");
+            }
+        });
+        rig.Serve(route: r => r with { Retry = new() { On = RetryOn.ServerError, RetriesMax = 2 } });
+
+        Assert.StartsWith("HTTP/1.1 200 ", rig.Call($"POST /x HTTP/1.1\r\nHost: shop\r\ncontent-length: 300000\r\n\r\n{new string('b', 300_000)}"));
+        Assert.Equal([300_000, 300_000], seen);
+        Assert.Equal(0, rig.Worker.ReplayBytes);
+    }
+
+    [Fact]
+    public void Ejections_within_a_second_after_another_count_together_at_its_end()
+    {
+        using var rig = new ProxyRig();
+        System.Net.IPEndPoint[] servers = [new(System.Net.IPAddress.Loopback, 9101), new(System.Net.IPAddress.Loopback, 9102)];
+        foreach (var server in servers)
+            rig.Server(async wire =>
+            {
+                while (await wire.ReadHeadAsync() is { Length: > 0 }) await wire.WriteAsync("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n");
+            }, server);
+        rig.Serve(cluster: c => c with
+        {
+            Outliers = new() { Consecutive5xx = 1, EjectionPercentMax = 100 }, LoadBalancing = c.LoadBalancing with { PanicPercent = 0 },
+        }, servers: servers);
+        string Ask() => rig.Call("GET / HTTP/1.1\r\nHost: shop\r\n\r\n")[9..12];
+        rig.Run(() => rig.Loop.WaitUntil(Deadline.After(rig.Loop.Clock, TimeSpan.FromSeconds(2))));
+
+        Assert.Equal("500", Ask());
+        Assert.Equal("500", Ask());
+        Assert.Equal("500", Ask());
+        rig.Run(() => rig.Loop.WaitUntil(Deadline.After(rig.Loop.Clock, TimeSpan.FromSeconds(1.1))));
+        Assert.Equal("503", Ask());
+    }
+
+    [Fact]
+    public void A_cluster_of_names_answers_its_first_request_once_the_names_are_known()
+    {
+        using var rig = new ProxyRig();
+        rig.EchoServer();
+        var target = new SocketTarget { Host = "127.0.0.1", Port = ProxyRig.ServerAddress.Port };
+        rig.Serve(cluster: c => c with
+        {
+            Discovery = ClusterDiscovery.StrictDns, Endpoints = new() { Name = "server", Localities = [new() { Endpoints = [new() { Address = target }] }] },
+        });
+
+        Assert.StartsWith("HTTP/1.1 200 ", rig.Call("GET / HTTP/1.1\r\nHost: shop\r\n\r\n"));
+    }
+
+    [Fact]
+    public void A_request_that_came_whole_while_its_server_was_sought_keeps_its_connection()
+    {
+        using var rig = new ProxyRig();
+        rig.Serve();
+
+        var answer = rig.Call("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+
+        Assert.StartsWith("HTTP/1.1 503 ", answer);
+        Assert.DoesNotContain("connection: close", answer);
+    }
+
+    [Theory]
+    [InlineData("h2c", "200"), InlineData("foo", "403"), InlineData("TLS/1.0", "403")]
+    public void An_upgrade_that_is_not_offered_is_refused_but_for_HTTP2_which_is_passed_over(string protocol, string status)
+    {
+        using var rig = new ProxyRig();
+        rig.EchoServer();
+        rig.Serve();
+
+        Assert.StartsWith($"HTTP/1.1 {status} ", rig.Call($"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"));
+    }
+}
