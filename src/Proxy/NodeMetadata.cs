@@ -32,6 +32,7 @@ internal static class NodeMetadata
         metadata["PROXY_CONFIG"] = proxyConfig.DeepClone();
         // The mesh's own proxy says so: its control plane may then use what stock Envoys do not speak.
         metadata["MESH_PROXY"] = "true";
+        metadata["VHDS"] = "true"; // takes virtual hosts one by one, which no stock Envoy under Istio does
         Pairs(metadata, "LABELS", labels);
         Pairs(metadata, "ANNOTATIONS", annotations.Where(pair => pair.Key.Contains("istio.io/", StringComparison.Ordinal)));
         if (metadata["LABELS"] is JsonObject known)

@@ -11,6 +11,7 @@ public sealed class DeltaSubscription(string typeUrl, bool wildcard)
     // The protocol's own limits are none; a reason longer than this is of no use to whoever reads it.
     private const int ReasonCharsMax = 2_000;
 
+    private readonly bool byCollection = Mesh.Xds.TypeUrl.IsAskedByCollection(typeUrl);
     private readonly HashSet<string> wanted = [];
     private readonly Dictionary<string, string> held = [];
 
@@ -50,6 +51,8 @@ public sealed class DeltaSubscription(string typeUrl, bool wildcard)
         {
             wanted.Remove(name);
             if (!wildcard) held.Remove(name);
+            if (!byCollection) continue;
+            foreach (var member in held.Keys.Where(member => Mesh.Xds.TypeUrl.CollectionOf(member) == name).ToList()) held.Remove(member);
         }
         return request.ResourceNamesSubscribe.Count + request.ResourceNamesUnsubscribe.Count == 0 ? null : request;
     }
@@ -78,7 +81,7 @@ public sealed class DeltaSubscription(string typeUrl, bool wildcard)
     private void Hold(DeltaDiscoveryResponse response, IReadOnlySet<string> except)
     {
         foreach (var resource in response.Resources)
-            if ((wildcard || wanted.Contains(resource.Name)) && !except.Contains(resource.Name)) held[resource.Name] = resource.Version;
+            if ((wildcard || wanted.Contains(byCollection ? Mesh.Xds.TypeUrl.CollectionOf(resource.Name) : resource.Name)) && !except.Contains(resource.Name)) held[resource.Name] = resource.Version;
         foreach (var name in response.RemovedResources) held.Remove(name);
     }
 

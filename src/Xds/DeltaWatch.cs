@@ -32,6 +32,7 @@ public sealed class DeltaWatch(string typeUrl)
 
     private const string Everything = "*";
 
+    private readonly bool byCollection = Mesh.Xds.TypeUrl.IsAskedByCollection(typeUrl);
     private readonly HashSet<string> wanted = [];
     private readonly HashSet<string> unanswered = [];
     private Dictionary<string, string>? claimed;
@@ -58,7 +59,7 @@ public sealed class DeltaWatch(string typeUrl)
     /// <summary>Nothing was sent that has not been accepted or refused.</summary>
     public bool IsSettled => NonceSent == NonceAcked || NonceSent == NonceRefused;
 
-    public bool Sees(string name) => IsWildcard || wanted.Contains(name);
+    public bool Sees(string name) => IsWildcard || wanted.Contains(AskedAs(name));
 
     public DeltaRequestKind Take(DeltaDiscoveryRequest request)
     {
@@ -162,14 +163,10 @@ public sealed class DeltaWatch(string typeUrl)
         var resources = new List<NamedResource>();
         var removed = new List<string>();
         foreach (var resource in difference.Changed)
-            if (Sees(resource.Name) && !unanswered.Contains(resource.Name)) resources.Add(resource);
+            if (Sees(resource.Name) && !unanswered.Contains(AskedAs(resource.Name))) resources.Add(resource);
         foreach (var name in difference.Removed)
-            if (Sees(name) && !unanswered.Contains(name)) removed.Add(name);
-        foreach (var name in unanswered)
-        {
-            if (now.Find(name) is { } resource) Add(resource, resources);
-            else removed.Add(name);
-        }
+            if (Sees(name) && !unanswered.Contains(AskedAs(name))) removed.Add(name);
+        AddAsked(unanswered, now, resources, removed);
         claimed = null;
         return (resources, removed);
     }
@@ -181,15 +178,37 @@ public sealed class DeltaWatch(string typeUrl)
         var removed = new List<string>();
         if (IsWildcard)
             foreach (var resource in now.ByName.Values) Add(resource, resources);
-        foreach (var name in wanted)
-        {
-            if (now.Find(name) is not { } resource) removed.Add(name);
-            else if (!IsWildcard) Add(resource, resources);
-        }
+        AddAsked(wanted, now, IsWildcard ? null : resources, removed);
         foreach (var name in claimed?.Keys ?? Enumerable.Empty<string>())
             if (now.Find(name) is null && !wanted.Contains(name)) removed.Add(name);
         return (resources, removed);
     }
+
+    /// <summary>What was asked for by name or by collection; a name that stands for nothing is told as removed, so that nobody waits for it.</summary>
+    private void AddAsked(HashSet<string> names, ResourceSet now, List<NamedResource>? resources, List<string> removed)
+    {
+        if (names.Count == 0) return;
+        if (!byCollection)
+        {
+            foreach (var name in names)
+                if (now.Find(name) is not { } resource) removed.Add(name);
+                else if (resources is not null) Add(resource, resources);
+            return;
+        }
+
+        var found = new HashSet<string>();
+        foreach (var resource in now.ByName.Values)
+        {
+            var collection = Mesh.Xds.TypeUrl.CollectionOf(resource.Name);
+            if (!names.Contains(collection)) continue;
+            found.Add(collection);
+            if (resources is not null) Add(resource, resources);
+        }
+        foreach (var name in names)
+            if (!found.Contains(name)) removed.Add(name);
+    }
+
+    private string AskedAs(string name) => byCollection ? Mesh.Xds.TypeUrl.CollectionOf(name) : name;
 
     private void Add(NamedResource resource, List<NamedResource> to)
     {

@@ -27,6 +27,12 @@ public static class TypeUrl
     /// </summary>
     public static bool IsWildcardType(string typeUrl) => typeUrl is Cluster or Listener or NameTable or ProxyConfig;
 
+    /// <summary>Virtual hosts are asked for by their table: subscribing to "8080" means every resource that is named "8080/…".</summary>
+    public static bool IsAskedByCollection(string typeUrl) => typeUrl == VirtualHost;
+
+    /// <summary>The collection that a resource belongs to; empty when its name has none.</summary>
+    public static string CollectionOf(string name) => name.IndexOf('/', StringComparison.Ordinal) is > 0 and var slash ? name[..slash] : "";
+
     /// <summary>As Istio's metrics, logs and debug pages call it: CDS, EDS, LDS, RDS, …; the bare type name where there is no short one.</summary>
     public static string ShortName(string typeUrl) => typeUrl switch
     {

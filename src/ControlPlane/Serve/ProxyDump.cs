@@ -1,3 +1,4 @@
+using Envoy.Config.Route.V3;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using Mesh.Xds;
@@ -15,8 +16,17 @@ internal sealed class ProxyDump(WorldFeed feed, ServedResources served)
         if (feed.Current is not { } now || stream.Proxy is not { } proxy) return null;
         if (typeUrl == TypeUrl.Secret) return [];
 
-        var set = served.Of(served.For(now.World, proxy), typeUrl);
-        return [.. set.ByName.Values.Select(r => (r.Name, r.Version, Json(r)))];
+        var configuration = served.For(now.World, proxy);
+        var hosts = typeUrl == TypeUrl.Routes ? served.Of(configuration, TypeUrl.VirtualHost).ByName.Values.ToLookup(host => TypeUrl.CollectionOf(host.Name)) : null;
+        return [.. served.Of(configuration, typeUrl).ByName.Values.Select(r => (r.Name, r.Version, Json(hosts is null ? r : WithHosts(r, hosts[r.Name]))))];
+    }
+
+    /// <summary>A route table with the hosts that are sent one by one.</summary>
+    private static NamedResource WithHosts(NamedResource table, IEnumerable<NamedResource> hosts)
+    {
+        var whole = RouteConfiguration.Parser.ParseFrom(table.Body);
+        foreach (var host in hosts) whole.VirtualHosts.Add(VirtualHost.Parser.ParseFrom(host.Body));
+        return NamedResource.Of(table.Name, whole);
     }
 
     private string Json(NamedResource resource)

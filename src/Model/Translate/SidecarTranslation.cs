@@ -34,6 +34,7 @@ internal static class SidecarTranslation
             Endpoints = parts.Set(endpoints, before?.Endpoints),
             Listeners = ResourceSet.Of([.. toOthers.Listeners, .. toUs], before?.Listeners),
             Routes = ResourceSet.Of(toOthers.Routes, before?.Routes),
+            VirtualHosts = ResourceSet.Of(toOthers.VirtualHosts, before?.VirtualHosts),
             Names = NameTables.Build(view, parts, before?.Names),
             Basis = basis,
             KeptAlive = [shared, toOthers, endpoints],
@@ -44,15 +45,16 @@ internal static class SidecarTranslation
     {
         var shape = view.Shape;
         var key = new OutboundKey(
-            view.Scope, view.LabelsThatMatter, shape.Kind, shape.Settings, shape.AllowsHttp10, shape.AnswersDns, shape.IsCaptured, observed.Key,
+            view.Scope, view.LabelsThatMatter, shape.Kind, shape.Settings, shape.AllowsHttp10, shape.AnswersDns, shape.IsCaptured, shape.TakesVirtualHosts, observed.Key,
             observed.Metrics is not null, view.World.EndpointIdentity, view.Patches);
         return parts.Outbound.Get(key, _ =>
         {
             var (listeners, needs) = OutboundListeners.Build(view, observed);
-            var hosts = new List<EncodedHost>();
+            var (hosts, apart) = (new List<EncodedHost>(), new List<NamedResource>());
             return new(
                 [.. listeners.Select(listener => parts.Share(listener.Name, Patching.Apply(TcpMetrics.Add(listener, observed), view.Patches, "SIDECAR_OUTBOUND")))],
-                [.. needs.DistinctBy(need => need.Name).Select(need => parts.Share(OutboundRoutes.Build(view, parts, need, hosts)))],
+                [.. needs.DistinctBy(need => need.Name).Select(need => parts.Share(OutboundRoutes.Build(view, parts, need, hosts, apart)))],
+                [.. apart],
                 [.. hosts]);
         });
     }

@@ -16,6 +16,7 @@ internal static class ResourceFromXds
     public const string EndpointsType = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
     public const string ListenerType = "type.googleapis.com/envoy.config.listener.v3.Listener";
     public const string RouteType = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+    public const string VirtualHostType = "type.googleapis.com/envoy.config.route.v3.VirtualHost";
     public const string SecretType = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
     public const string ExtensionType = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
     public const string NamesType = "type.googleapis.com/istio.networking.nds.v1.NameTable";
@@ -61,6 +62,7 @@ internal static class ResourceFromXds
         ClusterType => ClusterFromXds.Read(Envoy.Config.Cluster.V3.Cluster.Parser.ParseFrom(bytes)),
         EndpointsType => EndpointFromXds.Read(ClusterLoadAssignment.Parser.ParseFrom(bytes)),
         ListenerType => ListenerFromXds.Read(Envoy.Config.Listener.V3.Listener.Parser.ParseFrom(bytes)),
+        VirtualHostType => RouteFromXds.ReadDiscoveredHost(Envoy.Config.Route.V3.VirtualHost.Parser.ParseFrom(bytes)),
         RouteType => RouteFromXds.Read(RouteConfiguration.Parser.ParseFrom(bytes)),
         SecretType => SecretFromXds.Read(Envoy.Extensions.TransportSockets.Tls.V3.Secret.Parser.ParseFrom(bytes)),
         ExtensionType => Extension(TypedExtensionConfig.Parser.ParseFrom(bytes)),

@@ -17,13 +17,14 @@ internal static class RouteFromXds
 
     public static RouteTable Read(RouteConfiguration proto)
     {
-        if (proto.Vhds is not null) throw new ConfigRefusedException("vhds", "virtual hosts on demand are not supported");
+        if (proto.Vhds is not null && proto.Vhds.ConfigSource?.Ads is null) throw new ConfigRefusedException("vhds.config_source", "virtual hosts come over the ADS stream only");
         if (proto.ClusterSpecifierPlugins.Count > 0) throw new ConfigRefusedException("cluster_specifier_plugins", "are not supported");
 
         var bodyMax = Math.Min(proto.MaxDirectResponseBodySizeBytes ?? 4096, BodyBytesMax);
         var table = new RouteTable
         {
             Name = proto.Name,
+            HasHostsApart = proto.Vhds is not null,
             VirtualHosts = Each("virtual_hosts", proto.VirtualHosts, host => ReadHost(host, bodyMax)),
             Headers = Edits(proto.RequestHeadersToAdd, proto.RequestHeadersToRemove, proto.ResponseHeadersToAdd, proto.ResponseHeadersToRemove),
             InternalOnlyHeaders = [.. proto.InternalOnlyHeaders.Select(name => name.ToLowerInvariant())],
@@ -36,6 +37,9 @@ internal static class RouteFromXds
         RefuseDuplicates(table);
         return table;
     }
+
+    /// <summary>A virtual host that comes by itself (VHDS).</summary>
+    public static VirtualHost ReadDiscoveredHost(Proto.VirtualHost proto) => ReadHost(proto, BodyBytesMax);
 
     public static ImmutableArray<RateLimitActions> RateLimits(IReadOnlyList<RateLimit> limits) => Each("rate_limits", limits, limit =>
         new RateLimitActions(limit.Stage ?? 0, limit.DisableKey, Each("actions", limit.Actions, Action)));

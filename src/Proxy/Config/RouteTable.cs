@@ -8,6 +8,9 @@ internal sealed record RouteTable
     public CompiledCell Cell { get; } = new();
     public required string Name { get; init; }
     public ImmutableArray<VirtualHost> VirtualHosts { get; init; } = [];
+
+    /// <summary>Most of its hosts come one by one (VHDS), as resources named "table/host".</summary>
+    public bool HasHostsApart { get; init; }
     public HeaderEditSet Headers { get; init; } = HeaderEditSet.None;
     /// <summary>Request headers taken off requests from outside, before anything reads them.</summary>
     public ImmutableArray<string> InternalOnlyHeaders { get; init; } = [];

@@ -18,6 +18,7 @@ internal sealed class SnapshotBuilder(TimeProvider time)
     private readonly Room<Cluster> clusters = new();
     private readonly Room<RouteTable> routes = new();
     private readonly Room<Listener> listeners = new();
+    private readonly HostsApart hosts = new();
     private bool changed;
 
     /// <summary>What was made last.</summary>
@@ -34,7 +35,12 @@ internal sealed class SnapshotBuilder(TimeProvider time)
         switch (resource)
         {
             case Cluster cluster: clusters.Put(name, cluster); break;
-            case RouteTable table: routes.Put(name, table); break;
+            case RouteTable { HasHostsApart: true } table: hosts.Put(name, table); break;
+            case RouteTable table:
+                hosts.RemoveTable(name);
+                routes.Put(name, table);
+                break;
+            case VirtualHost host: hosts.Put(name, host); break;
             case Listener listener when Clash(name, listener) is { } other:
                 return $"Listener '{name}': field address: {listener.Address} is already taken by listener '{other}'";
             case Listener listener: listeners.Put(name, listener); break;
@@ -53,7 +59,11 @@ internal sealed class SnapshotBuilder(TimeProvider time)
         switch (typeUrl)
         {
             case ResourceFromXds.ClusterType: clusters.Remove(name); break;
-            case ResourceFromXds.RouteType: routes.Remove(name); break;
+            case ResourceFromXds.RouteType:
+                hosts.RemoveTable(name);
+                routes.Remove(name);
+                break;
+            case ResourceFromXds.VirtualHostType: hosts.Remove(name); break;
             case ResourceFromXds.ListenerType: listeners.Remove(name); break;
             case ResourceFromXds.EndpointsType: endpoints = endpoints.Remove(name); break;
             case ResourceFromXds.SecretType: secrets = secrets.Remove(name); break;
@@ -68,6 +78,7 @@ internal sealed class SnapshotBuilder(TimeProvider time)
     {
         ResourceFromXds.EndpointsType => clusters.Latest.Values.Where(c => c.Discovery == ClusterDiscovery.Eds).Select(c => c.EndpointsName).ToImmutableSortedSet(StringComparer.Ordinal),
         ResourceFromXds.RouteType => listeners.Latest.Values.SelectMany(RoutesOf).ToImmutableSortedSet(StringComparer.Ordinal),
+        ResourceFromXds.VirtualHostType => [.. Wanted(ResourceFromXds.RouteType).Where(hosts.IsTable)],
         ResourceFromXds.SecretType => clusters.Latest.Values.SelectMany(SecretsOf).Concat(listeners.Latest.Values.SelectMany(SecretsOf)).ToImmutableSortedSet(StringComparer.Ordinal),
         ResourceFromXds.ExtensionType => listeners.Latest.Values.SelectMany(ExtensionsOf).ToImmutableSortedSet(StringComparer.Ordinal),
         _ => [],
@@ -104,6 +115,7 @@ internal sealed class SnapshotBuilder(TimeProvider time)
         }
         changed = false;
 
+        foreach (var table in hosts.TakeChanged()) routes.Put(table.Name, table);
         var liveClusters = clusters.Settle(Current.Clusters, now, IsReady);
         var liveRoutes = routes.Settle(Current.Routes, now, table => ClustersOf(table).All(name => !clusters.Latest.ContainsKey(name) || !clusters.IsWaiting(name)));
         var liveListeners = listeners.Settle(Current.Listeners, now, IsReady);

@@ -17,7 +17,7 @@ internal sealed class AdsClient(SnapshotKeeper keeper, Envoy.Config.Core.V3.Node
 
     // Types that others stand on come first, as make-before-break wants it.
     private static readonly ImmutableArray<string> NamedTypes =
-        [ResourceFromXds.EndpointsType, ResourceFromXds.RouteType, ResourceFromXds.SecretType, ResourceFromXds.ExtensionType];
+        [ResourceFromXds.EndpointsType, ResourceFromXds.RouteType, ResourceFromXds.VirtualHostType, ResourceFromXds.SecretType, ResourceFromXds.ExtensionType];
 
     private readonly Dictionary<string, DeltaSubscription> _subscriptions = Subscriptions(wantsNames);
     private readonly HashSet<string> _opened = [];
@@ -104,6 +104,8 @@ internal sealed class AdsClient(SnapshotKeeper keeper, Envoy.Config.Core.V3.Node
         {
             var wanted = keeper.Wanted(typeUrl);
             var change = _subscriptions[typeUrl].Want(wanted);
+            if (typeUrl == ResourceFromXds.VirtualHostType)
+                foreach (var table in change?.ResourceNamesUnsubscribe ?? []) keeper.ForgetHosts(table);
             if (_opened.Contains(typeUrl))
             {
                 if (change is not null) await stream.SendAsync(change, cancellation);

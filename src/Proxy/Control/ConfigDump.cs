@@ -117,7 +117,21 @@ internal static class ConfigDump
         state.Of(type).Where(pair => names is null || names.IsMatch(pair.Key)).OrderBy(pair => pair.Key, StringComparer.Ordinal);
 
     private static JsonArray Resources(ControlState state, string type, Regex? names, string key) =>
-        new([.. Pick(state, type, names).Select(pair => (JsonNode)new JsonObject { ["version_info"] = pair.Value.Version, ["last_updated"] = pair.Value.At.ToString("O"), [key] = Body(pair.Value) })]);
+        new([.. Pick(state, type, names).Select(pair => (JsonNode)new JsonObject { ["version_info"] = pair.Value.Version, ["last_updated"] = pair.Value.At.ToString("O"), [key] = Body(type == ResourceFromXds.RouteType ? WithHosts(state, pair.Key, pair.Value) : pair.Value) })]);
+
+    /// <summary>A table with the hosts that came one by one, as Envoy shows it.</summary>
+    private static ReceivedResource WithHosts(ControlState state, string table, ReceivedResource received)
+    {
+        var apart = state.Of(ResourceFromXds.VirtualHostType).Where(pair => TypeUrl.CollectionOf(pair.Key) == table).OrderBy(pair => pair.Key, StringComparer.Ordinal).ToList();
+        if (apart.Count == 0) return received;
+
+        var whole = Envoy.Config.Route.V3.RouteConfiguration.Parser.ParseFrom(received.Body.Value);
+        var inline = whole.VirtualHosts.ToList();
+        whole.VirtualHosts.Clear();
+        whole.VirtualHosts.Add(apart.Select(pair => Envoy.Config.Route.V3.VirtualHost.Parser.ParseFrom(pair.Value.Body.Value)));
+        whole.VirtualHosts.Add(inline);
+        return received with { Body = new() { TypeUrl = received.Body.TypeUrl, Value = whole.ToByteString() } };
+    }
 
     private static void AddMasked(JsonArray sections, Sidecar sidecar, ControlState state, string resource, Regex? names)
     {

@@ -80,6 +80,12 @@ internal sealed class SnapshotKeeper : IDisposable
         };
     }
 
+    /// <summary>The virtual hosts of a table are not watched any more: they would grow old.</summary>
+    public void ForgetHosts(string table)
+    {
+        foreach (var name in _state.Of(ResourceFromXds.VirtualHostType).Keys.Where(name => Mesh.Xds.TypeUrl.CollectionOf(name) == table)) Remove(ResourceFromXds.VirtualHostType, name);
+    }
+
     public void Refused(string typeUrl, string name, string why) => _state = _state with { Refusals = _state.Refusals.SetItem((typeUrl, name), why) };
 
     public void Count(string typeUrl, bool accepted, string version)

@@ -61,6 +61,41 @@ public sealed class DeltaConversationTests
     }
 
     [Fact]
+    public void Virtual_hosts_are_asked_for_by_their_table_and_sent_one_by_one()
+    {
+        var watch = new DeltaWatch(TypeUrl.VirtualHost);
+        var client = new DeltaSubscription(TypeUrl.VirtualHost, wildcard: false);
+        watch.Take(client.Want(new HashSet<string> { "80", "81" })!);
+
+        var first = watch.Send(Set(TypeUrl.VirtualHost, ("80/a", "1"), ("80/b", "1"), ("90/c", "1")), "v1");
+        var second = watch.Send(Set(TypeUrl.VirtualHost, ("80/a", "2"), ("90/c", "2"), ("81/d", "1")), "v2");
+
+        Assert.Equal(["80/a", "80/b"], Names(first));
+        Assert.Equal(["81"], first!.Removed); // an empty table is an answer, too
+        Assert.Equal(["80/a", "81/d"], Names(second));
+        Assert.Equal(["80/b"], second!.Removed);
+    }
+
+    [Fact]
+    public void Of_the_virtual_hosts_that_a_returning_proxy_holds_only_those_that_changed_are_sent()
+    {
+        var client = new DeltaSubscription(TypeUrl.VirtualHost, wildcard: false);
+        var before = new DeltaWatch(TypeUrl.VirtualHost);
+        before.Take(client.Want(new HashSet<string> { "80" })!);
+        var told = before.Send(Set(TypeUrl.VirtualHost, ("80/a", "1"), ("80/b", "1"), ("80/gone", "1")), "v1")!;
+        client.Accept(DeltaDiscoveryResponse.Parser.ParseFrom(Bytes(told)));
+
+        var after = new DeltaWatch(TypeUrl.VirtualHost);
+        after.Take(client.Open(null));
+        var reply = after.Send(Set(TypeUrl.VirtualHost, ("80/a", "1"), ("80/b", "2")), "v2")!;
+
+        Assert.Equal(["80/b"], Names(reply));
+        Assert.Equal(["80/gone"], reply.Removed);
+        client.Want(new HashSet<string>());
+        Assert.Empty(client.Held);
+    }
+
+    [Fact]
     public void A_name_asked_for_again_is_sent_again()
     {
         var watch = new DeltaWatch(TypeUrl.Endpoints);

@@ -27,7 +27,20 @@ internal sealed class ObjectList(ImmutableArray<object?> items) : IEquatable<Obj
 }
 
 /// <summary>A virtual host as bytes, with the names it answers to.</summary>
-internal sealed record EncodedHost(ByteString Body, ImmutableArray<string> Domains);
+internal sealed class EncodedHost(string name, ByteString body, ImmutableArray<string> domains)
+{
+    private NamedResource? resource;
+
+    public ByteString Body { get; } = body;
+    public ImmutableArray<string> Domains { get; } = domains;
+
+    /// <summary>As a resource of its own (VHDS). A host belongs to one table nearly always, so that all proxies share one.</summary>
+    public NamedResource In(string table)
+    {
+        var full = $"{table}/{name}";
+        return Volatile.Read(ref resource) is { } known && known.Name == full ? known : resource = NamedResource.Of(TypeUrls.VirtualHost, full, Body);
+    }
+}
 
 /// <summary>
 /// A route table put together from encoded virtual hosts: of a thousand hosts the one that changed is encoded again, the others are copied.
@@ -37,7 +50,7 @@ internal static class HostBytes
     // Field 2 (virtual_hosts), length-delimited: RouteConfiguration is its head fields followed by its hosts, in any order.
     private const byte HostTag = 2 << 3 | 2;
 
-    public static EncodedHost Encode(VirtualHost host) => new(host.ToByteString(), [.. host.Domains]);
+    public static EncodedHost Encode(VirtualHost host) => new(host.Name, host.ToByteString(), [.. host.Domains]);
 
     public static NamedResource Table(RouteConfiguration head, IReadOnlyList<EncodedHost> hosts)
     {

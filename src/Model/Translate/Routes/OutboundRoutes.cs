@@ -8,8 +8,12 @@ namespace Mesh.Model.Translate;
 /// <summary>A sidecar's route tables: one for each HTTP port, and one for each service on a port whose protocol is detected.</summary>
 internal static class OutboundRoutes
 {
+    // Below this a table is some twenty kilobytes, and one message is the simpler way.
+    private const int HostsApartMin = 32;
+
     /// <param name="hosts">Gets every encoded host, so that somebody holds it.</param>
-    public static NamedResource Build(View view, Parts parts, RouteNeed need, List<EncodedHost> hosts)
+    /// <param name="apart">Gets the hosts that are sent one by one, to a proxy that takes them so: then one change does not send the whole table again.</param>
+    public static NamedResource Build(View view, Parts parts, RouteNeed need, List<EncodedHost> hosts, List<NamedResource> apart)
     {
         var isForAllPorts = need.Egress.IsHttpProxy;
         var head = new RouteConfiguration
@@ -22,9 +26,16 @@ internal static class OutboundRoutes
         var table = new List<EncodedHost>();
         if (isForAllPorts) AddAllPorts(view, need, table);
         else AddPort(view, parts, need, table, hosts);
+        var isPatched = view.Patches.Touches("ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE");
+        if (view.Shape.TakesVirtualHosts && table.Count >= HostsApartMin && !isPatched)
+        {
+            apart.AddRange(table.Select(host => host.In(need.Name)));
+            table.Clear();
+            head.Vhds = new() { ConfigSource = Protos.Ads };
+        }
         if (need.Only is null) table.Add(HostBytes.Encode(VirtualHosts.CatchAll(view.Scope.Outbound, view.Shape.CountsAttempts)));
         var whole = HostBytes.Table(head, table);
-        return view.Patches.Touches("ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE")
+        return isPatched
             ? NamedResource.Of(need.Name, Patching.Apply(RouteConfiguration.Parser.ParseFrom(whole.Body), view.Patches, "SIDECAR_OUTBOUND"))
             : whole;
     }

@@ -7,6 +7,7 @@ using Google.Protobuf.WellKnownTypes;
 using Mesh.Proxy.Config;
 using Mesh.Tests.Proxy.Security;
 using Cluster = Mesh.Proxy.Config.Cluster;
+using VirtualHost = Mesh.Proxy.Config.VirtualHost;
 using Proto = Envoy.Config.Cluster.V3;
 
 namespace Mesh.Tests.Proxy.Config;
@@ -113,6 +114,44 @@ public sealed class ConfigTests
         Assert.Same(first.Clusters["a"], third.Clusters["a"]);
         Assert.Empty(builder.Waiting());
     }
+
+    [Fact]
+    public void A_table_whose_hosts_come_one_by_one_serves_when_they_have_come_and_changes_with_each_of_them()
+    {
+        var builder = new SnapshotBuilder(TimeProvider.System);
+        builder.Put("a", new Cluster { Name = "a" });
+        builder.Put("80", Table("a"));
+        builder.TryBuild(out var inline);
+        builder.Put("80", Table("a") with { VirtualHosts = [], HasHostsApart = true });
+        builder.TryBuild(out var waiting);
+
+        builder.Put("80/one", Host("one"));
+        builder.Put("80/two", Host("two"));
+        builder.TryBuild(out var whole);
+        // Within one message a name may pass from one host to another.
+        builder.Put("80/three", Host("three") with { Domains = ["one"] });
+        builder.Remove(ResourceFromXds.VirtualHostType, "80/one");
+        builder.TryBuild(out var passed);
+
+        Assert.Same(inline.Routes["80"], waiting.Routes["80"]);
+        Assert.Equal(["one", "two"], whole.Routes["80"].VirtualHosts.Select(host => host.Name));
+        Assert.Equal([("three", "one"), ("two", "two")], passed.Routes["80"].VirtualHosts.Select(host => (host.Name, host.Domains[0])));
+    }
+
+    [Fact]
+    public void A_table_that_has_no_hosts_is_whole_when_that_was_said()
+    {
+        var builder = new SnapshotBuilder(TimeProvider.System);
+        builder.Put("80", Table("a") with { HasHostsApart = true });
+        builder.TryBuild(out var before);
+        builder.Remove(ResourceFromXds.VirtualHostType, "80");
+        builder.TryBuild(out var after);
+
+        Assert.Empty(before.Routes);
+        Assert.Equal(["v"], after.Routes["80"].VirtualHosts.Select(host => host.Name));
+    }
+
+    private static VirtualHost Host(string name) => new() { Name = name, Domains = [name] };
 
     [Fact]
     public void Two_listeners_cannot_have_one_address()
