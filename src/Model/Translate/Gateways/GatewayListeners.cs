@@ -125,7 +125,11 @@ internal static class GatewayListeners
                 foreach (var subset in (view.RuleFor(service)?.Subsets.Select(subset => subset.Name) ?? []).Prepend(""))
                 {
                     var name = Names.Sni(port.Number, subset, service.Host);
-                    yield return new FilterChain { FilterChainMatch = new() { ServerNames = { name } }, Filters = { TcpProxies.To(name, observed.Logs) } };
+                    // The protocol of mesh mTLS, so that nobody reaches a workload's plain text this way.
+                    yield return new FilterChain
+                    {
+                        FilterChainMatch = new() { ServerNames = { name }, ApplicationProtocols = { InboundListener.IstioAny } }, Filters = { TcpProxies.To(name, observed.Logs) },
+                    };
                 }
             }
         }

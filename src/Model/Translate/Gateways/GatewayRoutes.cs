@@ -3,7 +3,7 @@ using Mesh.Model.Resources;
 
 namespace Mesh.Model.Translate;
 
-/// <summary>The route table behind one or more HTTP servers of a gateway.</summary>
+/// <summary>The route table behind one or more HTTP servers of a gateway. On a host that several claim, the older Gateway's rules come first.</summary>
 internal static class GatewayRoutes
 {
     /// <param name="servers">All servers that share the table: those of one plain port, or one TLS server.</param>
@@ -25,19 +25,16 @@ internal static class GatewayRoutes
             return made;
         }
 
-        var claimed = new Dictionary<string, BoundServer>();
         foreach (var server in servers)
         {
             var context = view.Routes(server.Server.Port.Number, server.GatewayName) with { Https = !server.IsPlainHttp };
             var redirects = server.IsPlainHttp && server.Server.Tls?.HttpsRedirect == true;
-            foreach (var vs in view.World.Registry.VirtualServicesVisibleIn(view.Shape.Namespace).Sort(Resource.ByAge))
+            foreach (var vs in view.World.Registry.VirtualServicesVisibleIn(view.Shape.Namespace))
             {
                 if (vs.Http.IsEmpty || !IsBound(vs, server.GatewayName)) continue;
                 List<Route>? routes = null;
                 foreach (var host in GatewayHosts.Meeting(server, vs))
                 {
-                    if (claimed.TryGetValue(host, out var owner) && owner.GatewayName != server.GatewayName && !SharesHost(owner, server)) continue;
-                    claimed.TryAdd(host, server);
                     routes ??= RouteBuilder.Build(vs, context);
                     if (routes.Count == 0) break;
                     var target = At(server, host);
@@ -70,6 +67,4 @@ internal static class GatewayRoutes
         host.Routes.Clear();
         host.Routes.Add(ordered);
     }
-
-    private static bool SharesHost(BoundServer owner, BoundServer server) => owner.Gateway == server.Gateway;
 }

@@ -19,7 +19,12 @@ internal sealed record BoundServer(Gateway Gateway, GatewayServer Server, int Po
     /// <summary>HTTP is read here, in plain text or after TLS.</summary>
     public bool IsHttp => IsPlainHttp || Server.Port.Protocol == "HTTPS" && Terminates is not null;
 
-    public string RouteName => IsPlainHttp ? $"http.{Port}" : $"https.{Server.Port.Number}.{Server.Port.Name}.{Gateway.Name}.{Gateway.Namespace}";
+    /// <summary>Told from others on its port by SNI; a plain HTTP server that redirects has TLS settings and is not.</summary>
+    public bool IsTls => Server.Tls is not null && !IsPlainHttp;
+
+    public string RouteName =>
+        (IsPlainHttp ? $"http.{Port}" : $"https.{Server.Port.Number}.{Server.Port.Name}.{Gateway.Name}.{Gateway.Namespace}")
+        + (Server.Bind.Length > 0 ? $".{Server.Bind}" : "");
 
     /// <summary>Host names without the namespace part.</summary>
     public IEnumerable<string> Hosts => Server.Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]);
@@ -27,32 +32,45 @@ internal sealed record BoundServer(Gateway Gateway, GatewayServer Server, int Po
 
 internal static class GatewayServers
 {
-    /// <summary>The servers of every Gateway that chooses this pod, oldest first. A host claimed twice on one port belongs to the older.</summary>
+    /// <summary>A Service so marked names the ports of its pods, not its own, to Gateways that select pods.</summary>
+    private const string PortsAsWritten = "experimental.istio.io/disable-gateway-port-translation";
+
+    /// <summary>The servers of every Gateway that chooses this pod, oldest first, less those that cannot share their port with an older one.</summary>
     public static ImmutableArray<BoundServer> Of(View view)
     {
         var services = ServicesOf(view);
         var bound = ImmutableArray.CreateBuilder<BoundServer>();
+        var ports = new SharedPorts();
         foreach (var gateway in view.World.Registry.Gateways)
         {
             if (!Chooses(gateway, view, services)) continue;
             foreach (var server in gateway.Servers)
-                foreach (var port in PortsOf(server.Port.Number, services))
-                    bound.Add(new(gateway, server, port));
+                foreach (var port in PortsOf(gateway, server.Port.Number, services))
+                    if (new BoundServer(gateway, server, port) is var one && ports.Admit(one)) bound.Add(one);
         }
         return bound.ToImmutable();
     }
 
     private static bool Chooses(Gateway gateway, View view, List<MeshService> services) => gateway.Services.IsEmpty
         ? gateway.Selector.Selects(view.Shape.Labels)
-        : services.Exists(service => gateway.Services.Contains(service.Host) || gateway.Services.Contains($"{service.Namespace}/{service.Name}"));
+        : services.Exists(service => IsNamed(gateway, service));
+
+    private static bool IsNamed(Gateway gateway, MeshService service) =>
+        gateway.Services.Contains(service.Host) || gateway.Services.Contains($"{service.Namespace}/{service.Name}");
 
     private static List<MeshService> ServicesOf(View view) => [.. view.World.Registry.Services.Where(service =>
         service.Namespace == view.Shape.Namespace && service.Source is KubeService { Selector: { Count: > 0 } selector } && selector.Selects(view.Shape.Labels))];
 
-    /// <summary>The Service in front says where its port leads; a port it does not have is opened as it is written.</summary>
-    private static IEnumerable<int> PortsOf(int number, List<MeshService> services)
+    /// <summary>
+    /// The Service in front says where its port leads. A Gateway that names its Services has no other ports; one that selects pods opens a port
+    /// that no Service has as it is written.
+    /// </summary>
+    private static IEnumerable<int> PortsOf(Gateway gateway, int number, List<MeshService> services)
     {
-        var targets = services.SelectMany(service => service.Ports).Where(port => port.Number == number && port.Target > 0).Select(port => port.Target).Distinct().ToList();
-        return targets.Count > 0 ? targets : [number];
+        IEnumerable<int> Targets(IEnumerable<MeshService> among) =>
+            among.SelectMany(service => service.Ports).Where(port => port.Number == number && port.Target > 0).Select(port => port.Target).Distinct();
+
+        if (!gateway.Services.IsEmpty) return Targets(services.Where(service => IsNamed(gateway, service)));
+        return Targets(services.Where(service => service.Source.Meta.Labels[PortsAsWritten] is null)).Take(1).DefaultIfEmpty(number);
     }
 }

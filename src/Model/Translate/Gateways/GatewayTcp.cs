@@ -11,7 +11,7 @@ internal static class GatewayTcp
     {
         var context = view.Routes(server.Server.Port.Number, server.GatewayName);
         var readsSni = server.Server.Port.Protocol is "TLS" or "HTTPS" && server.Terminates is null;
-        foreach (var vs in view.World.Registry.VirtualServicesVisibleIn(view.Shape.Namespace).Sort(Resource.ByAge))
+        foreach (var vs in view.World.Registry.VirtualServicesVisibleIn(view.Shape.Namespace))
         {
             if (!vs.Gateways.Contains(server.GatewayName) && !vs.Tls.Concat(vs.Tcp).Any(rule => rule.Match.Any(match => match.Gateways.Contains(server.GatewayName)))) continue;
             var hosts = GatewayHosts.Meeting(server, vs).ToList();
@@ -19,7 +19,8 @@ internal static class GatewayTcp
             foreach (var rule in vs.Tls)
                 foreach (var match in rule.Match)
                 {
-                    if (!readsSni && !(server.Terminates is not null) || !Applies(match, context)) continue;
+                    // Where TLS ends here, only the Gateway API's routes by SNI apply; a VirtualService has its tcp rules for that.
+                    if (!readsSni && (server.Terminates is null || vs.Semantics != RouteSemantics.Gateway) || !Applies(match, context)) continue;
                     var names = match.SniHosts.Where(sni => sni == "*" || hosts.Exists(host => Hostnames.Matches(sni, host))).ToList();
                     if (names.Count == 0) continue;
                     var chain = Chain(view, rule, context, observed, policies);

@@ -11,7 +11,7 @@ internal static class GatewayTls
     public static DownstreamTlsContext Build(BoundServer server, ServerTls tls, MeshConfig mesh)
     {
         var common = new CommonTlsContext { TlsParams = Parameters(tls, mesh) };
-        if (server.IsHttp) common.AlpnProtocols.Add(["h2", "http/1.1"]);
+        common.AlpnProtocols.Add(["h2", "http/1.1"]);
         var context = new DownstreamTlsContext { CommonTlsContext = common, RequireClientCertificate = tls.Mode is ServerTlsMode.Mutual or ServerTlsMode.IstioMutual };
         if (tls.Mode == ServerTlsMode.IstioMutual)
         {

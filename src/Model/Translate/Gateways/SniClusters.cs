@@ -36,9 +36,18 @@ internal static class SniClusters
             if (Twin(resource.Name) is not { } name) continue;
             var assignment = ClusterLoadAssignment.Parser.ParseFrom(resource.Body);
             assignment.ClusterName = name;
+            // What is passed on is mesh mTLS: an endpoint that does not speak it would read noise, or plain text that was meant for another.
+            foreach (var locality in assignment.Endpoints)
+            {
+                var speaking = locality.LbEndpoints.Where(SpeaksMutualTls).ToList();
+                locality.LbEndpoints.Clear();
+                locality.LbEndpoints.Add(speaking);
+            }
             yield return parts.Share(name, assignment);
         }
     }
+
+    private static bool SpeaksMutualTls(LbEndpoint endpoint) => endpoint.Metadata?.FilterMetadata.ContainsKey("envoy.transport_socket_match") == true;
 
     /// <summary>The SNI of an outbound cluster; null for other clusters.</summary>
     public static string? Twin(string cluster) =>

@@ -16,7 +16,8 @@ internal static class InboundListener
 
     private static readonly string[] IstioHttp = ["istio-http/1.0", "istio-http/1.1", "istio-h2"];
     private static readonly string[] IstioTcp = ["istio-peer-exchange", "istio"];
-    private static readonly string[] IstioAny = ["istio", "istio-peer-exchange", .. IstioHttp];
+    /// <summary>What callers offer who speak mesh mTLS, and nobody else.</summary>
+    internal static readonly string[] IstioAny = ["istio", "istio-peer-exchange", .. IstioHttp];
     private static readonly string[] PlainHttp = ["http/1.0", "http/1.1", "h2c"];
 
     /// <returns>The one that catches what is redirected, and one for each port that is listened on by itself.</returns>
