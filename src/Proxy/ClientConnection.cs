@@ -33,6 +33,9 @@ internal sealed class ClientConnection
     /// <summary>Null until a chain was chosen.</summary>
     public FilterChain? Chain { get; set; }
 
+    /// <summary>Set where a host may belong to another chain of the listener than the one that serves this connection.</summary>
+    public Downstream.FilterChainMatcher? Rivals { get; set; }
+
     // What the first bytes showed.
     public bool IsTls { get; set; }
     /// <summary>The server name of the ClientHello, lower case; empty when there was none. %REQUESTED_SERVER_NAME%.</summary>

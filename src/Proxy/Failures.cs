@@ -9,7 +9,7 @@ internal enum Side : byte { Local, Downstream, Upstream }
 internal enum FailureKind : byte
 {
     // Routing.
-    NoRoute, NoFilterChain, ClusterNotFound, NoHealthyUpstream, DnsFailed,
+    NoRoute, Misdirected, NoFilterChain, ClusterNotFound, NoHealthyUpstream, DnsFailed,
     // Getting a stream.
     ConnectFailed, LocalConnectFailed, ConnectTimeout, Overflow,
     // A stream that ended before, or within, its response.
@@ -117,6 +117,7 @@ internal static class Failures
     {
         //                                         HTTP  gRPC  flag               retry
         FailureKind.NoRoute                 => new(404, 12, ResponseFlag.NR,    RetryClass.Never, "route_not_found", ""),
+        FailureKind.Misdirected             => new(421, 14, ResponseFlag.NR,    RetryClass.Never, "misdirected_request", ""),
         FailureKind.NoFilterChain           => new(0,   14, ResponseFlag.NR,    RetryClass.Never, "filter_chain_not_found", ""),
         FailureKind.ClusterNotFound         => new(503, 14, ResponseFlag.NC,    RetryClass.Never, "cluster_not_found", ""),
         FailureKind.NoHealthyUpstream       => new(503, 14, ResponseFlag.UH,    RetryClass.Never, "no_healthy_upstream", "no healthy upstream"),

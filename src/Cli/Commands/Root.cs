@@ -19,6 +19,7 @@ internal static class Root
             Describe.Command,
             Explain.Command,
             DashboardCommand.Command,
+            GatewayStatus.Command,
             Install.Command,
             Install.Upgrade,
             KubeInject.Command,

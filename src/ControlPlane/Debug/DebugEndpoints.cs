@@ -30,6 +30,7 @@ internal static class DebugEndpoints
         debug.MapGet("/registryz", (WorldFeed feed) => Json(w => Pages.Registryz(w, feed.Current?.World)));
         debug.MapGet("/endpointz", (WorldFeed feed) => Json(w => Pages.Endpointz(w, feed.Current?.World)));
         debug.MapGet("/configz", (WorldFeed feed) => Json(w => Pages.Configz(w, feed.Current?.World)));
+        debug.MapGet("/gatewayz", (WorldFeed feed, TimeProvider time) => Json(w => Pages.Gatewayz(w, feed.Current?.World, time.GetUtcNow())));
         debug.MapGet("/refused", (RefusedResources refused) => Json(w => Pages.Refused(w, refused)));
         debug.MapGet("/settled", (ProxyStreams streams, WorldFeed feed) => Json(w => Pages.Settled(w, streams, feed)));
         debug.MapGet("/config_dump", (string? proxyID, ProxyStreams streams, ProxyDump dump) => OfProxy(proxyID, streams, (w, s) => DumpPages.ConfigDump(w, s, dump)));

@@ -9,7 +9,7 @@ namespace Mesh.ControlPlane.Debug;
 internal static class Pages
 {
     private static readonly string[] All =
-        ["adsz", "config_dump", "configz", "connections", "edsz", "endpointz", "flush", "list", "ndsz", "refused", "registryz", "settled", "syncz"];
+        ["adsz", "config_dump", "configz", "connections", "edsz", "endpointz", "flush", "gatewayz", "list", "ndsz", "refused", "registryz", "settled", "syncz"];
 
     // Istio's names in /debug/syncz.
     private static readonly (string TypeUrl, string Field)[] Synced =
@@ -119,6 +119,15 @@ internal static class Pages
             w.WriteString("source", meta.Origin.ToString());
             w.WriteEndObject();
         }
+        w.WriteEndArray();
+    }
+
+    /// <summary>The statuses of Gateway API objects, as an API server would show them.</summary>
+    public static void Gatewayz(Utf8JsonWriter w, World? world, DateTimeOffset now)
+    {
+        w.WriteStartArray();
+        if (world is not null)
+            foreach (var item in StatusDocuments.All(world.GatewayApi, now)) item.WriteTo(w);
         w.WriteEndArray();
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Serve;
 using Mesh.Injector;
@@ -11,7 +10,7 @@ namespace Mesh.ControlPlane.Kube;
 /// <summary>Tells the authors of Gateway API objects what became of them: the status, written where it differs from what stands there.</summary>
 internal sealed class GatewayStatuses(KubeApi api, WorldFeed feed, TimeProvider time, ILogger<GatewayStatuses> log)
 {
-    public const string Controller = "istio.io/gateway-controller";
+    public const string Controller = StatusDocuments.GatewayController;
     private const string ClassName = "istio";
     private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
     private static readonly KubeKind Class = new("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", false);
@@ -19,6 +18,8 @@ internal sealed class GatewayStatuses(KubeApi api, WorldFeed feed, TimeProvider 
     /// <summary>What was last found to stand in the cluster, so that an unchanged status costs no request.</summary>
     private readonly Dictionary<ResourceKey, (string Version, JsonObject Status)> standing = [];
     private long? lookedAt;
+
+    private StatusDocuments Documents => new(time.GetUtcNow());
 
     public Task RunAsync(CancellationToken cancel) => AfterEachWorld.RunAsync(feed, time, LookAgain, (world, stop) => WriteAsync(world.GatewayApi, stop), cancel);
 
@@ -30,11 +31,14 @@ internal sealed class GatewayStatuses(KubeApi api, WorldFeed feed, TimeProvider 
             await ClassAsync(cancel);
         }
         foreach (var gateway in translation.GatewayStatuses)
-            await OneAsync(gateway.Owner.Meta, before => Gateway(gateway, before), cancel);
+            await OneAsync(gateway.Owner.Meta, before => Documents.Of(gateway, before), cancel);
         foreach (var route in translation.RouteStatuses)
-            await OneAsync(route.Route.Meta, before => Route(route, before), cancel);
+            await OneAsync(route.Route.Meta, before => Documents.Of(route, before), cancel);
+        foreach (var policy in translation.PolicyStatuses)
+            await OneAsync(policy.Policy.Meta, before => Documents.Of(policy, before), cancel);
 
-        var present = translation.GatewayStatuses.Select(gateway => gateway.Owner.Meta.Key).Concat(translation.RouteStatuses.Select(route => route.Route.Meta.Key)).ToHashSet();
+        var present = translation.GatewayStatuses.Select(gateway => gateway.Owner.Meta.Key).Concat(translation.RouteStatuses.Select(route => route.Route.Meta.Key))
+            .Concat(translation.PolicyStatuses.Select(policy => policy.Policy.Meta.Key)).ToHashSet();
         foreach (var gone in standing.Keys.Where(key => !present.Contains(key)).ToList()) standing.Remove(gone);
     }
 
@@ -79,69 +83,12 @@ internal sealed class GatewayStatuses(KubeApi api, WorldFeed feed, TimeProvider 
         if (!there.IsFine || there.Body.At("spec", "controllerName").Text() != Controller) return; // the Gateway API is not installed, or the class is another's
 
         var generation = there.Body.At("metadata", "generation").Integer() ?? 1;
-        var conditions = Conditions([new("Accepted", true, "Accepted", "Handled by Istio controller")], there.Body.At("status", "conditions"), generation);
-        if (!JsonNode.DeepEquals(conditions, there.Body.At("status", "conditions")))
-            await api.MergeAsync(Class, null, ClassName, new JsonObject { ["status"] = new JsonObject { ["conditions"] = conditions } }, cancel, "/status");
-    }
-
-    private JsonObject Gateway(ApiGatewayStatus gateway, JsonNode? before)
-    {
-        var generation = gateway.Owner.Meta.Generation;
-        var status = new JsonObject();
-        if (!gateway.Addresses.IsEmpty) status["addresses"] = new JsonArray([.. gateway.Addresses.Select(address => (JsonNode)new JsonObject { ["type"] = address.Type, ["value"] = address.Value })]);
-        status["conditions"] = Conditions(gateway.Conditions, before.At("conditions"), generation);
-        status["listeners"] = new JsonArray([.. gateway.Listeners.Select(listener => (JsonNode)new JsonObject
+        var status = new JsonObject
         {
-            ["attachedRoutes"] = listener.AttachedRoutes,
-            ["conditions"] = Conditions(listener.Conditions, before.At("listeners").Named(listener.Name).At("conditions"), generation),
-            ["name"] = listener.Name,
-            ["supportedKinds"] = new JsonArray([.. listener.SupportedKinds.Select(kind => (JsonNode)new JsonObject { ["group"] = kind.Group, ["kind"] = kind.Kind })]),
-        })]);
-        return status;
-    }
-
-    /// <summary>A route may have other controllers' gateways as parents: what they wrote stays.</summary>
-    private JsonObject Route(ApiRouteStatus route, JsonNode? before)
-    {
-        var parents = new JsonArray();
-        foreach (var other in before.At("parents").Objects().Where(parent => parent["controllerName"].Text() != Controller)) parents.Add(other.DeepClone());
-        foreach (var parent in route.Parents)
-        {
-            var reference = Reference(parent.Parent);
-            var former = before.At("parents").Objects().FirstOrDefault(one => one["controllerName"].Text() == Controller && JsonNode.DeepEquals(one["parentRef"], reference));
-            parents.Add((JsonNode)new JsonObject
-            {
-                ["conditions"] = Conditions(parent.Conditions, former.At("conditions"), route.Route.Meta.Generation),
-                ["controllerName"] = Controller,
-                ["parentRef"] = reference,
-            });
-        }
-        return new() { ["parents"] = parents };
-    }
-
-    private static JsonObject Reference(ParentRef parent)
-    {
-        var reference = new JsonObject { ["group"] = parent.Group, ["kind"] = parent.Kind, ["name"] = parent.Name };
-        if (parent.Namespace.Length > 0) reference["namespace"] = parent.Namespace;
-        if (parent.SectionName.Length > 0) reference["sectionName"] = parent.SectionName;
-        if (parent.Port is { } port) reference["port"] = port;
-        return reference;
-    }
-
-    /// <summary>The time of a condition is that of its last change, not of its last look.</summary>
-    private JsonArray Conditions(IEnumerable<ApiCondition> conditions, JsonNode? before, long generation) => new([.. conditions.Select(condition =>
-    {
-        var holds = condition.Holds ? "True" : "False";
-        var former = before.Objects().FirstOrDefault(one => one["type"].Text() == condition.Type);
-        var since = former?["status"].Text() == holds ? former["lastTransitionTime"].Text() : null;
-        return (JsonNode)new JsonObject
-        {
-            ["lastTransitionTime"] = since ?? time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
-            ["message"] = condition.Message,
-            ["observedGeneration"] = generation,
-            ["reason"] = condition.Reason,
-            ["status"] = holds,
-            ["type"] = condition.Type,
+            ["conditions"] = Documents.Conditions([new("Accepted", true, "Accepted", "Handled by Istio controller")], there.Body.At("status", "conditions"), generation),
+            ["supportedFeatures"] = new JsonArray([.. SupportedFeatures.All.Select(name => (JsonNode)new JsonObject { ["name"] = name })]),
         };
-    })]);
+        if (!JsonNode.DeepEquals(status["conditions"], there.Body.At("status", "conditions")) || !JsonNode.DeepEquals(status["supportedFeatures"], there.Body.At("status", "supportedFeatures")))
+            await api.MergeAsync(Class, null, ClassName, new JsonObject { ["status"] = status }, cancel, "/status");
+    }
 }

@@ -40,6 +40,9 @@ public sealed record ServerTls(ServerTlsMode Mode)
     public string CaCrl { get; init; } = "";
     public ImmutableArray<string> CredentialNames { get; init; } = [];
     public string CaCredentialName { get; init; } = "";
+
+    /// <summary>A certificate that proves nothing is let in like none at all (Gateway API: AllowInsecureFallback).</summary>
+    public bool AcceptsUntrusted { get; init; }
     public ImmutableArray<string> SubjectAltNames { get; init; } = [];
     public ImmutableArray<string> Spki { get; init; } = [];
     public ImmutableArray<string> Hashes { get; init; } = [];

@@ -59,16 +59,35 @@ public sealed record ApiListener(string Name, string Hostname, int Port, string 
 
 public sealed record ApiAddress(string Type, string Value);
 
+/// <summary>Whom a gateway asks for a certificate (spec.tls.frontend).</summary>
+/// <param name="AllowsInsecure">A caller without a certificate, or with one that proves nothing, is let in too.</param>
+public sealed record FrontendValidation(ImmutableArray<SecretRef> Cas, bool AllowsInsecure)
+{
+    public static FrontendValidation Read(Fields f) => new(f.Each("caCertificateRefs", SecretRef.Read), f.Text("mode") == "AllowInsecureFallback");
+}
+
 public sealed class ApiGateway(ResourceMeta meta, Fields root) : Resource(meta)
 {
     public string ClassName { get; } = root["spec"].Text("gatewayClassName");
     public ImmutableArray<ApiListener> Listeners { get; } = root["spec"].Each("listeners", ApiListener.Read);
     public ImmutableArray<ApiAddress> Addresses { get; } =
         root["spec"].Each("addresses", a => new ApiAddress(a.Text("type", "IPAddress"), a.Text("value")));
+    public FrontendValidation? Frontend { get; } = root["spec"]["tls"]["frontend"]["default"].Maybe("validation", FrontendValidation.Read);
+    public ImmutableArray<(int Port, FrontendValidation? Validation)> FrontendOfPorts { get; } =
+        root["spec"]["tls"]["frontend"].Each("perPort", p => (p.Int("port"), p["tls"].Maybe("validation", FrontendValidation.Read)));
+    public SecretRef? ClientCertificate { get; } = root["spec"]["tls"]["backend"].Maybe("clientCertificateRef", SecretRef.Read);
+    public SecretRef? Parameters { get; } = root["spec"]["infrastructure"].Maybe("parametersRef", SecretRef.Read);
     public LabelSet InfrastructureLabels { get; } = root["spec"]["infrastructure"].Labels("labels");
     public LabelSet InfrastructureAnnotations { get; } = root["spec"]["infrastructure"].Labels("annotations");
     public string ListenerSetsFrom { get; } = root["spec"]["allowedListeners"]["namespaces"].Text("from", "None");
     public LabelSelector? ListenerSetsSelector { get; } = root["spec"]["allowedListeners"]["namespaces"].Maybe("selector", LabelSelector.Read);
+
+    public FrontendValidation? FrontendOf(int port)
+    {
+        foreach (var (own, validation) in FrontendOfPorts)
+            if (own == port) return validation;
+        return Frontend;
+    }
 }
 
 public sealed class ListenerSet(ResourceMeta meta, Fields root) : Resource(meta)
@@ -98,9 +117,11 @@ public sealed record BackendRef(string Group, string Kind, string Namespace, str
 public sealed record ApiHeaderFilter(
     ImmutableArray<KeyValuePair<string, string>> Set, ImmutableArray<KeyValuePair<string, string>> Add, ImmutableArray<string> Remove)
 {
-    public static ApiHeaderFilter Read(Fields f) => new(
-        f.Each("set", h => new KeyValuePair<string, string>(h.Text("name"), h.Text("value"))),
-        f.Each("add", h => new KeyValuePair<string, string>(h.Text("name"), h.Text("value"))), f.Texts("remove"));
+    public static ApiHeaderFilter Read(Fields f) => new(Each(f, "set"), Each(f, "add"), f.Texts("remove"));
+
+    /// <summary>Of several entries with one name the first counts.</summary>
+    private static ImmutableArray<KeyValuePair<string, string>> Each(Fields f, string list) =>
+        [.. f.Each(list, h => new KeyValuePair<string, string>(h.Text("name"), h.Text("value"))).DistinctBy(h => h.Key.ToLowerInvariant())];
 }
 
 public sealed record ApiPathChange(string Type, string FullPath, string PrefixMatch)
@@ -144,14 +165,16 @@ public sealed record ApiFilter(string Type)
 
     private static Cors ReadCors(Fields f) => new(
         [.. f.Texts("allowOrigins").Select(Origin)], f.Texts("allowMethods"), f.Texts("allowHeaders"), f.Texts("exposeHeaders"),
-        f.IntOrNull("maxAge") is { } seconds ? TimeSpan.FromSeconds(seconds) : null, f.BoolOrNull("allowCredentials"), false);
+        f.IntOrNull("maxAge") is > 0 and var seconds ? TimeSpan.FromSeconds(seconds) : null, f.Bool("allowCredentials") ? true : null, false);
 
     private static StringMatch Origin(string origin)
     {
-        if (origin == "*") return new(MatchKind.Regex, ".*");
+        // Whatever has the form of an origin: "null" and half a URL are none.
+        if (origin == "*") return new(MatchKind.Regex, @"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s?#]+");
         var star = origin.IndexOf('*', StringComparison.Ordinal);
         if (star < 0) return new(MatchKind.Exact, origin);
-        return new(MatchKind.Regex, System.Text.RegularExpressions.Regex.Escape(origin[..star]) + ".*" + System.Text.RegularExpressions.Regex.Escape(origin[(star + 1)..]));
+        if (star == origin.Length - 1) return new(MatchKind.Prefix, origin[..star]);
+        return new(MatchKind.Regex, string.Join(".*", origin.Split('*').Select(System.Text.RegularExpressions.Regex.Escape)));
     }
 }
 

@@ -35,6 +35,7 @@ public static class ResourceReader
         [(Security, "PeerAuthentication")] = (meta, root) => new PeerAuthentication(meta, root),
         [(Security, "RequestAuthentication")] = (meta, root) => new RequestAuthentication(meta, root),
         [(Security, "AuthorizationPolicy")] = (meta, root) => new AuthorizationPolicy(meta, root),
+        [("mesh.local", "RateLimit")] = (meta, root) => new RateLimit(meta, root),
         [("telemetry.istio.io", "Telemetry")] = (meta, root) => new Telemetry(meta, root),
         [(Api, "GatewayClass")] = (meta, root) => new GatewayClass(meta, root),
         [(Api, "Gateway")] = (meta, root) => new ApiGateway(meta, root),
@@ -62,8 +63,9 @@ public static class ResourceReader
         return slash < 0 ? ("", api, root.Text("kind")) : (api[..slash], api[(slash + 1)..], root.Text("kind"));
     }
 
+    /// <param name="created">Its time of creation where it names none.</param>
     /// <returns>Null when the kind is unknown (no issues) or the document cannot be used (with issues).</returns>
-    public static Resource? Read(Node document, out IReadOnlyList<FieldIssue> issues, string defaultNamespace = "default")
+    public static Resource? Read(Node document, out IReadOnlyList<FieldIssue> issues, string defaultNamespace = "default", DateTimeOffset? created = null)
     {
         var found = new List<FieldIssue>();
         issues = found;
@@ -71,18 +73,18 @@ public static class ResourceReader
         if (!Kinds.TryGetValue((group, kind), out var read)) return null;
 
         var root = new Fields(document, found);
-        var meta = ReadMeta(root, group, version, kind, defaultNamespace);
+        var meta = ReadMeta(root, group, version, kind, defaultNamespace, created ?? DateTimeOffset.UnixEpoch);
         if (meta.Name.Length == 0) root["metadata"].Refuse("a name is required");
         var resource = read(meta, root);
         return found.Count == 0 ? resource : null;
     }
 
-    private static ResourceMeta ReadMeta(Fields root, string group, string version, string kind, string defaultNamespace)
+    private static ResourceMeta ReadMeta(Fields root, string group, string version, string kind, string defaultNamespace, DateTimeOffset otherwise)
     {
         var meta = root["metadata"];
         var created = meta.Text("creationTimestamp");
         if (!DateTimeOffset.TryParse(created, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time))
-            time = DateTimeOffset.UnixEpoch;
+            time = otherwise;
         return new(
             group, version, kind, ClusterWide.Contains(kind) ? "" : meta.Text("namespace", defaultNamespace), meta.Text("name"), meta.Labels("labels"),
             meta.Labels("annotations"), time, meta.Text("resourceVersion"), meta.Text("uid"), meta.Int("generation"), root.Node?.Origin ?? default)

@@ -5,7 +5,7 @@ namespace Mesh.Model.Schema;
 /// <summary>All shapes and kinds we know, read once from the tables beside this file.</summary>
 public static class Catalogue
 {
-    private static readonly string[] Tables = ["types", "networking", "security", "telemetry", "extensions", "mesh", "gatewayapi"];
+    private static readonly string[] Tables = ["types", "networking", "security", "telemetry", "extensions", "mesh", "gatewayapi", "ratelimit"];
     private static readonly Lazy<Contents> All = new(Read);
 
     public static IReadOnlyList<ResourceKind> Kinds => All.Value.Kinds;

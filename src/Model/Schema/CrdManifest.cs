@@ -6,12 +6,12 @@ namespace Mesh.Model.Schema;
 /// <summary>CustomResourceDefinitions of the kinds we serve, made from the same tables that validate: what a cluster must know before the mesh is installed.</summary>
 public static class CrdManifest
 {
-    /// <summary>All kinds of Istio's API groups as one YAML stream, sorted by name.</summary>
+    /// <summary>All kinds of Istio's API groups, and our own, as one YAML stream, sorted by name.</summary>
     public static string All() => string.Join("---\n", Kinds.Select(kind => YamlWriter.Write(Of(kind))));
 
     /// <summary>The kinds <see cref="All"/> holds. The Gateway API has CRDs of its own makers.</summary>
     public static IEnumerable<ResourceKind> Kinds =>
-        Catalogue.Kinds.Where(k => k.Group.EndsWith(".istio.io", StringComparison.Ordinal)).OrderBy(Name, StringComparer.Ordinal);
+        Catalogue.Kinds.Where(k => k.Group.EndsWith(".istio.io", StringComparison.Ordinal) || k.Group == "mesh.local").OrderBy(Name, StringComparer.Ordinal);
 
     public static string Name(ResourceKind kind) => $"{kind.Plural}.{kind.Group}";
 

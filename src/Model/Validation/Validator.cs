@@ -24,6 +24,7 @@ public static class Validator
         ["Telemetry"] = Telemetries.Check,
         ["WasmPlugin"] = Extensions.CheckWasm,
         ["TrafficExtension"] = Extensions.CheckTraffic,
+        ["RateLimit"] = RateLimits.Check,
     };
 
     private static readonly string[] InternalAnnotations = ["internal.istio.io/parent-namespace", "internal.istio.io/parents"];

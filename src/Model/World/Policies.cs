@@ -17,7 +17,7 @@ public sealed class ByNamespace<T>(ImmutableArray<T> byAge) where T : Resource
 /// <summary>Everything that governs servers: identity, tokens, access, telemetry, patches. Lookups only; translation decides what they mean.</summary>
 public sealed class Policies(
     string rootNamespace, ImmutableArray<PeerAuthentication> peers, ImmutableArray<RequestAuthentication> tokens, ImmutableArray<AuthorizationPolicy> access,
-    ImmutableArray<Telemetry> telemetry, ImmutableArray<EnvoyFilter> patches)
+    ImmutableArray<Telemetry> telemetry, ImmutableArray<EnvoyFilter> patches, ImmutableArray<RateLimit> limits)
 {
     public string RootNamespace { get; } = rootNamespace;
     public ByNamespace<PeerAuthentication> Peers { get; } = new(peers);
@@ -25,6 +25,7 @@ public sealed class Policies(
     public ByNamespace<AuthorizationPolicy> Access { get; } = new(access);
     public ByNamespace<Telemetry> Telemetry { get; } = new(telemetry);
     public ByNamespace<EnvoyFilter> Patches { get; } = new(patches);
+    public ByNamespace<RateLimit> Limits { get; } = new(limits);
 
     /// <summary>Mesh-wide mode and port modes folded over namespace and workload; PERMISSIVE where nobody decides.</summary>
     public MutualTls ModeFor(string ns, LabelSet labels)
@@ -55,6 +56,9 @@ public sealed class Policies(
 
     public ImmutableArray<AuthorizationPolicy> AccessFor(string ns, LabelSet labels, ImmutableArray<TargetRef> attached) =>
         Chosen(Access, ns, labels, attached, policy => policy.Selector, policy => policy.Targets);
+
+    public ImmutableArray<RateLimit> LimitsFor(string ns, LabelSet labels, ImmutableArray<TargetRef> attached) =>
+        Chosen(Limits, ns, labels, attached, limit => limit.Selector, limit => limit.Targets);
 
     private ImmutableArray<T> Chosen<T>(
         ByNamespace<T> from, string ns, LabelSet labels, ImmutableArray<TargetRef> attached, Func<T, LabelSet> selector, Func<T, ImmutableArray<TargetRef>> targets)

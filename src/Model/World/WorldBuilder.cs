@@ -64,9 +64,10 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
         var registry = BuildRegistry();
         endpoints.Refresh(registry.Services, resources, Sorted<WorkloadEntry>());
         var policies = last is null || meshChanged || Dirty<PeerAuthentication>() || Dirty<RequestAuthentication>() || Dirty<AuthorizationPolicy>()
-            || Dirty<Telemetry>() || Dirty<EnvoyFilter>()
+            || Dirty<Telemetry>() || Dirty<EnvoyFilter>() || Dirty<RateLimit>()
             ? new Policies(
-                mesh.RootNamespace, Sorted<PeerAuthentication>(), Sorted<RequestAuthentication>(), Sorted<AuthorizationPolicy>(), Sorted<Telemetry>(), Sorted<EnvoyFilter>())
+                mesh.RootNamespace, Sorted<PeerAuthentication>(), Sorted<RequestAuthentication>(), Sorted<AuthorizationPolicy>(), Sorted<Telemetry>(), Sorted<EnvoyFilter>(),
+                Sorted<RateLimit>())
             : last.Policies;
         last = new()
         {

@@ -71,6 +71,8 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
         yield return new("envoy_server_memory_heap_size", "", Environment.WorkingSet);
         yield return new("envoy_http_downstream_cx_active", "", sidecar.Gate.Count);
         yield return new("envoy_http_downstream_cx_total", "", counters.Sum(c => c.DownstreamConnections), true);
+        yield return new("mesh_rate_limit_errors_total", "", counters.Sum(c => c.RateLimitErrors), true);
+        yield return new("mesh_requests_misdirected_total", "", counters.Sum(c => c.RequestsMisdirected), true);
         yield return new("mesh_connections_shed_total", "", counters.Sum(c => c.ConnectionsShed), true);
         yield return new("mesh_protocol_errors_total", "", counters.Sum(c => c.ProtocolErrors), true);
         yield return new("mesh_tls_handshakes_total", "", counters.Sum(c => c.TlsHandshakes), true);

@@ -119,7 +119,8 @@ internal static class HttpFiltersFromXds
             case "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit":
                 return new FilterOverride.LocalRateLimit(LocalLimit(Unpack(config, LocalRateLimit.Parser)));
             case "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute":
-                return new FilterOverride.GlobalRateLimit([], Unpack(config, RateLimitPerRoute.Parser).Domain);
+                var perRoute = Unpack(config, RateLimitPerRoute.Parser);
+                return new FilterOverride.GlobalRateLimit(RouteFromXds.RateLimits(perRoute.RateLimits), perRoute.Domain);
             case "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute":
                 var session = Unpack(config, StatefulSessionPerRoute.Parser);
                 return new FilterOverride.Session(session.Disabled, session.StatefulSession is null ? null : Session(session.StatefulSession));

@@ -10,22 +10,22 @@ namespace Mesh.Proxy.Downstream;
 /// </summary>
 internal sealed class FilterChainMatcher
 {
-    private readonly Dictionary<int, FilterChain[]> _byPort = [];
-    private readonly FilterChain[] _anyPort;
+    private readonly Dictionary<int, ServerNameIndex> _byPort = [];
+    private readonly ServerNameIndex _anyPort;
     private readonly FilterChain? _otherwise;
 
     public FilterChainMatcher(Listener listener)
     {
         foreach (var group in listener.Chains.Where(chain => chain.Match.DestinationPort is not null).GroupBy(chain => chain.Match.DestinationPort!.Value))
-            _byPort[group.Key] = [.. group];
-        _anyPort = [.. listener.Chains.Where(chain => chain.Match.DestinationPort is null)];
+            _byPort[group.Key] = new([.. group]);
+        _anyPort = new([.. listener.Chains.Where(chain => chain.Match.DestinationPort is null)]);
         _otherwise = listener.DefaultChain;
     }
 
     /// <returns>Null when no chain wants it: the connection is closed, flag NR.</returns>
     public FilterChain? Find(in ConnectionTraits traits)
     {
-        var chains = _byPort.TryGetValue(traits.Destination.Port, out var some) ? some : _anyPort;
+        var chains = (_byPort.TryGetValue(traits.Destination.Port, out var some) ? some : _anyPort).For(traits.ServerName);
         if (chains.Length == 0) return _otherwise;
 
         Span<bool> alive = chains.Length <= 512 ? stackalloc bool[chains.Length] : new bool[chains.Length];
@@ -41,6 +41,16 @@ internal sealed class FilterChainMatcher
 
         var index = alive.IndexOf(true);
         return index < 0 ? _otherwise : chains[index];
+    }
+
+    /// <summary>True when a connection that asks for this host at once would be led to another chain: it belongs to another group of servers.</summary>
+    /// <param name="host">Lower case, without a port.</param>
+    public bool IsElsewhere(string host, FilterChain chain)
+    {
+        foreach (var other in (chain.Match.DestinationPort is { } port && _byPort.TryGetValue(port, out var some) ? some : _anyPort).For(host))
+            if (other == chain) return false;
+            else if (!other.Match.ServerNames.IsEmpty && other.Match.DestinationRanges.IsEmpty) return true;
+        return false;
     }
 
     private static void Narrow(FilterChain[] chains, Span<bool> alive, in ConnectionTraits traits, Criterion criterion)

@@ -19,6 +19,7 @@ internal sealed class ExchangeRunner(FilterList filters)
     public async ValueTask<Failure?> RunAsync(Exchange exchange)
     {
         if (RequestEntry.Prepare(exchange) is { } malformed) return await ReplyAsync(exchange, malformed);
+        if (Downstream.Misdirection.IsOne(exchange)) return await ReplyAsync(exchange, Downstream.Misdirection.Answer(exchange));
 
         ChooseRoute(exchange);
         Tracing.Begin(exchange);

@@ -18,8 +18,9 @@ internal static class RateLimitDescriptors
             Add(exchange, ofFilter, stage, result);
             return result;
         }
-        if (exchange.Route?.Action is Forward forward) Add(exchange, forward.RateLimits, stage, result);
-        if (exchange.VirtualHost is { } host) Add(exchange, host.RateLimits, stage, result);
+        // What a route says stands in place of what its virtual host says.
+        if (exchange.Route?.Action is Forward { RateLimits.IsEmpty: false } forward) Add(exchange, forward.RateLimits, stage, result);
+        else if (exchange.VirtualHost is { } host) Add(exchange, host.RateLimits, stage, result);
         return result;
     }
 

@@ -32,7 +32,7 @@ internal sealed class Counters
     public IReadOnlyList<TcpSeries> Tcp => _tcpList;
 
     public long DownstreamConnections, DownstreamConnectionsActive, DownstreamRequests, DownstreamRequestsActive;
-    public long AccessLogLinesDropped, ConnectionsShed, RequestsShed, ProtocolErrors, TlsHandshakes, TlsFailures, Bugs, ConnectionsWithoutChain;
+    public long AccessLogLinesDropped, ConnectionsShed, RequestsShed, ProtocolErrors, TlsHandshakes, TlsFailures, Bugs, ConnectionsWithoutChain, RateLimitErrors, RequestsMisdirected;
 
     private ExportCounts _spans, _logs;
 

@@ -10,6 +10,9 @@ namespace Mesh.Model.Translate;
 /// <summary>One listener for each address and port, one chain for all plain HTTP, one for each TLS server.</summary>
 internal static class GatewayListeners
 {
+    /// <summary>On a Gateway, "serve": a request on a connection that was made for another host is routed all the same, as in Istio, and not answered 421.</summary>
+    private const string MisdirectedRequests = "mesh.local/misdirected-requests";
+
     public static (List<Listener> Listeners, Dictionary<string, List<BoundServer>> Routes, List<string> Secrets) Build(
         View view, IEnumerable<BoundServer> servers, Observation observed, ServerPolicies policies)
     {
@@ -84,6 +87,8 @@ internal static class GatewayListeners
         {
             routes[server.RouteName] = [server];
             var chain = new FilterChain { TransportSocket = socket, Filters = { Http(view, server, observed, policies) } };
+            if (server.Gateway.Meta.Annotations[MisdirectedRequests] == "serve")
+                chain.Metadata = new() { FilterMetadata = { ["mesh"] = Protos.Struct(("misdirected_requests", Google.Protobuf.WellKnownTypes.Value.ForString("serve"))) } };
             if (names.Count > 0) chain.FilterChainMatch = new() { ServerNames = { names } };
             yield return chain;
             yield break;

@@ -1,5 +1,6 @@
 using Envoy.Extensions.TransportSockets.Tls.V3;
 using Mesh.Model.Resources;
+using Mesh.Model.World;
 
 namespace Mesh.Model.Translate;
 
@@ -24,10 +25,11 @@ internal static class GatewayTls
 
         if (tls.CredentialNames.IsEmpty) FromFiles(common, tls);
         else
-            foreach (var name in tls.CredentialNames) common.TlsCertificateSdsSecretConfigs.Add(MeshTls.OverAds(Qualified(name)));
+            foreach (var name in tls.CredentialNames) common.TlsCertificateSdsSecretConfigs.Add(name == ApiTls.BuiltIn ? MeshTls.Certificate : MeshTls.OverAds(Qualified(name)));
         if (tls.Mode is not (ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual)) return context;
 
         var names = new CertificateValidationContext();
+        if (tls.AcceptsUntrusted) names.TrustChainVerification = CertificateValidationContext.Types.TrustChainVerification.AcceptUntrusted;
         foreach (var name in tls.SubjectAltNames) names.MatchTypedSubjectAltNames.Add(MeshTls.Name(name));
         names.VerifyCertificateHash.Add(tls.Hashes);
         names.VerifyCertificateSpki.Add(tls.Spki);

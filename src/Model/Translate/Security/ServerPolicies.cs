@@ -5,7 +5,7 @@ using Mesh.Model.Resources;
 
 namespace Mesh.Model.Translate;
 
-/// <summary>The filters that guard a workload, in Istio's order: external check, tokens, audit, deny, allow.</summary>
+/// <summary>The filters that guard a workload, in Istio's order, our own limits before them: external check, tokens, audit, deny, allow.</summary>
 internal sealed record ServerPolicies(ImmutableArray<HttpFilter> HttpFilters, ImmutableArray<Filter> TcpFilters)
 {
     /// <param name="attached">The Gateway API objects that the workload stands for.</param>
@@ -16,6 +16,8 @@ internal sealed record ServerPolicies(ImmutableArray<HttpFilter> HttpFilters, Im
         var tokens = policies.TokensFor(view.Shape.Namespace, view.Shape.Labels, attached);
 
         var http = ImmutableArray.CreateBuilder<HttpFilter>();
+        // What is over the limit costs no check.
+        http.AddRange(RateLimits.Http(policies.LimitsFor(view.Shape.Namespace, view.Shape.Labels, attached)));
         http.AddRange(ExternalAccess.Http(access, view));
         if (Tokens.Filter(tokens, view.World.FetchedKeys) is { } filter) http.Add(filter);
         http.AddRange(Access.Http(access, view.Mesh));

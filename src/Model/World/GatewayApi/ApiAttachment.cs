@@ -6,8 +6,9 @@ namespace Mesh.Model.World;
 /// <summary>To which listeners, or services of the mesh, a route is attached, and why not to others.</summary>
 internal static class ApiAttachment
 {
+    /// <returns>No parents for a route that is none of ours.</returns>
     public static ApiRouteStatus Attach(
-        ApiRoute route, List<BoundListener> listeners, ApiInputs inputs, SortedDictionary<string, HostRoutes> hosts, SortedDictionary<string, HostRoutes> mesh,
+        ApiRoute route, List<ListenerOwner> owners, ApiInputs inputs, SortedDictionary<string, HostRoutes> hosts, SortedDictionary<string, HostRoutes> mesh,
         List<VirtualService> l4)
     {
         var edge = new Meant(route, inputs);
@@ -16,44 +17,66 @@ internal static class ApiAttachment
         foreach (var parent in route.Parents)
         {
             if (parent.Kind is "Gateway" or "ListenerSet" or "XListenerSet")
-                parents.Add(new(parent, edge.Conditions(ToListeners(route, parent, listeners, inputs, edge.Entries, edge.Shares, hosts, l4))));
+            {
+                // The gateway of another controller is no business of ours.
+                if (Owner(route, parent, owners) is { } owner) parents.Add(new(parent, edge.Conditions(ToListeners(route, parent, owner, inputs, edge, hosts, l4))));
+            }
             else if (parent.Kind is "Service" or "ServiceEntry")
                 parents.Add(new(parent, inside.Conditions(ToService(route, parent, inputs, inside.Entries, inside.Shares, mesh, l4))));
         }
         return new(route, parents.ToImmutable());
     }
 
-    private static ApiCondition ToListeners(
-        ApiRoute route, ParentRef parent, List<BoundListener> listeners, ApiInputs inputs, List<ApiEntry> entries, ImmutableArray<RouteDestination> shares,
-        SortedDictionary<string, HostRoutes> hosts, List<VirtualService> l4)
+    private static ListenerOwner? Owner(ApiRoute route, ParentRef parent, List<ListenerOwner> owners)
     {
         var ns = parent.Namespace.Length > 0 ? parent.Namespace : route.Namespace;
-        var ofParent = listeners.FindAll(listener => listener.Owner.Name == parent.Name && listener.Owner.Namespace == ns
-            && listener.Owner is ApiGateway == (parent.Kind == "Gateway"));
-        var candidates = ofParent.FindAll(listener =>
-            (parent.SectionName.Length == 0 || listener.Listener.Name == parent.SectionName) && (parent.Port is null || listener.Listener.Port == parent.Port));
-        if (candidates.Count == 0) return new("Accepted", false, "NoMatchingParent", $"no listener of {parent.Kind} {ns}/{parent.Name} has this section name and port");
+        return owners.Find(owner => owner.IsGateway == (parent.Kind == "Gateway") && owner.Resource.Name == parent.Name && owner.Resource.Namespace == ns);
+    }
 
-        var kind = ApiBackends.KindOf(route.Type);
-        var allowed = candidates.FindAll(listener => listener.Kinds.Contains(kind) && Admits(listener, route, inputs));
-        if (allowed.Count == 0) return new("Accepted", false, "NotAllowedByListeners", $"no listener of {parent.Kind} {ns}/{parent.Name} allows a {kind} of namespace {route.Namespace}");
-
-        var attached = false;
-        foreach (var listener in allowed)
+    private static ApiCondition ToListeners(
+        ApiRoute route, ParentRef parent, ListenerOwner owner, ApiInputs inputs, Meant meant, SortedDictionary<string, HostRoutes> hosts, List<VirtualService> l4)
+    {
+        var attached = 0;
+        ApiCondition? refusal = null;
+        foreach (var listener in owner.Listeners.Where(listener => !listener.IsConflicted))
         {
-            var common = Common(route, listener);
-            if (common.Count == 0) continue;
-            attached = true;
+            if (Refusal(route, parent, listener, inputs) is { } reason)
+            {
+                // The nearest miss is the one worth telling.
+                if (refusal is null || Rank(reason) < Rank(refusal)) refusal = reason;
+                else if (Rank(reason) == Rank(refusal) && !refusal.Message.Contains(reason.Message, StringComparison.Ordinal)) refusal = refusal with { Message = $"{refusal.Message}; {reason.Message}" };
+                continue;
+            }
+            attached++;
             listener.Attached.Add(route);
             if (listener.Made is null) continue;
+            var common = Common(route, listener, owner);
+            if (common.Count == 0) continue;
             if (route.Type is ApiRouteType.Http or ApiRouteType.Grpc)
-                foreach (var host in common) Host(hosts, listener, host).Add(entries);
-            else if (!shares.IsEmpty) l4.Add(L4(route, listener.GatewayName, common, shares, $"{route.Name}-{listener.InternalName}"));
+                foreach (var host in common) Host(hosts, listener, host).Add(meant.Entries);
+            else if (!meant.Shares.IsEmpty) l4.Add(L4(route, listener.GatewayName, common, meant.Shares, $"{route.Name}-{listener.InternalName}"));
         }
-        return attached
-            ? new("Accepted", true, "Accepted", "Route was valid")
-            : new("Accepted", false, "NoMatchingListenerHostname", $"no hostname of the route is served by a listener of {ns}/{parent.Name}");
+        return attached > 0
+            ? new("Accepted", true, "Accepted", attached > 1 ? $"Route was valid, bound to {attached} parents" : "Route was valid")
+            : refusal ?? new("Accepted", false, "NoMatchingParent", $"{parent.Kind} {owner.Resource.Namespace}/{parent.Name} has no listener that could take it");
+
+        static int Rank(ApiCondition condition) => condition.Reason switch { "NotAllowedByListeners" => 0, "NoMatchingListenerHostname" => 1, _ => 2 };
     }
+
+    private static ApiCondition? Refusal(ApiRoute route, ParentRef parent, BoundListener listener, ApiInputs inputs)
+    {
+        if (parent.Port is { } port && port != listener.Listener.Port) return new("Accepted", false, "NoMatchingParent", $"port {port} not found");
+        if (parent.SectionName.Length > 0 && parent.SectionName != listener.Listener.Name)
+            return new("Accepted", false, "NoMatchingParent", $"sectionName \"{parent.SectionName}\" not found");
+        if (!HostsOf(route).Any(host => Hostnames.Matches(host, listener.Hostname)))
+            return new("Accepted", false, "NoMatchingListenerHostname", $"no hostnames matched parent hostname \"{listener.Listener.Hostname}\"");
+        if (!Admits(listener, route, inputs))
+            return new("Accepted", false, "NotAllowedByListeners", $"hostnames matched parent hostname \"{listener.Listener.Hostname}\", but namespace \"{route.Namespace}\" is not allowed by the parent");
+        var kind = ApiBackends.KindOf(route.Type);
+        return listener.Kinds.Contains(kind) ? null : new("Accepted", false, "NotAllowedByListeners", $"kind {ApiInputs.Group}/{route.Meta.Version}/{kind} is not allowed");
+    }
+
+    private static ImmutableArray<string> HostsOf(ApiRoute route) => route.Hostnames.IsEmpty || route.Type == ApiRouteType.Tcp ? ["*"] : route.Hostnames;
 
     private static HostRoutes Host(SortedDictionary<string, HostRoutes> hosts, BoundListener listener, string host)
     {
@@ -70,15 +93,22 @@ internal static class ApiAttachment
         _ => route.Namespace == listener.Owner.Namespace,
     };
 
-    private static List<string> Common(ApiRoute route, BoundListener listener)
+    /// <summary>The hosts that the route serves at this listener.</summary>
+    private static List<string> Common(ApiRoute route, BoundListener listener, ListenerOwner owner)
     {
-        if (route.Hostnames.IsEmpty || route.Type == ApiRouteType.Tcp) return [listener.Hostname];
+        if (route.Type == ApiRouteType.Tcp) return [listener.Hostname];
         var common = new List<string>();
-        foreach (var host in route.Hostnames)
+        foreach (var host in HostsOf(route).Where(host => Belongs(host, listener, owner)))
             if (Hostnames.IsWithin(host, listener.Hostname)) common.Add(host);
             else if (Hostnames.IsWithin(listener.Hostname, host)) common.Add(listener.Hostname);
         return common;
     }
+
+    /// <summary>A host that another listener of the port names more exactly is that listener's alone.</summary>
+    private static bool Belongs(string host, BoundListener listener, ListenerOwner owner) => !owner.Listeners.Any(other =>
+        other != listener && !other.IsConflicted && other.Listener.Port == listener.Listener.Port && other.Listener.Protocol == listener.Listener.Protocol
+        && other.Listener.Hostname.Length > 0 && Hostnames.IsWithin(host, other.Hostname) && other.Hostname != listener.Hostname
+        && Hostnames.IsWithin(other.Hostname, listener.Hostname));
 
     /// <summary>A route on a Service: for everybody when it is of the service's namespace, else only for callers of the route's own.</summary>
     private static ApiCondition ToService(
@@ -87,7 +117,7 @@ internal static class ApiAttachment
     {
         var ns = parent.Namespace.Length > 0 ? parent.Namespace : route.Namespace;
         var host = parent.Kind == "Service" ? $"{parent.Name}.{ns}.svc.{inputs.Mesh.Domain}" : inputs.Entry(ns, parent.Name)?.Hosts.FirstOrDefault() ?? "";
-        if (!inputs.Services.Contains(host)) return new("Accepted", false, "NoMatchingParent", $"{parent.Kind} {ns}/{parent.Name} does not exist");
+        if (!inputs.Services.Contains(host)) return new("Accepted", false, "NoMatchingParent", parent.Kind == "Service" ? $"parent service: \"{parent.Name}\" not found" : $"parent service entry: \"{parent.Name}\" not found");
 
         ImmutableArray<string> exportTo = ns == route.Namespace ? ["*"] : ["."];
         if (route.Type is ApiRouteType.Http or ApiRouteType.Grpc)

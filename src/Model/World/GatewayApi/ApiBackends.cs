@@ -19,14 +19,18 @@ internal static class ApiBackends
     {
         switch (backend.Group, backend.Kind)
         {
-            case ("" or "core", "Service"):
+            case ("" or "core", "Service") or ("multicluster.x-k8s.io", "ServiceImport"):
                 var host = $"{backend.Name}.{ns}.svc.{inputs.Mesh.Domain}";
-                if (!inputs.IsMesh && !inputs.IsGranted(KindOf(route.Type), route.Namespace, "", "Service", ns, backend.Name))
+                if (backend.Name.Contains('.', StringComparison.Ordinal))
+                    return (host, new("ResolvedRefs", false, "InvalidDestination", "service name invalid; the name of the Service must be used, not the hostname."));
+                if (!inputs.IsMesh && !inputs.IsGranted(KindOf(route.Type), route.Namespace, backend.Group == "core" ? "" : backend.Group, backend.Kind, ns, backend.Name))
                     return (host, new("ResolvedRefs", false, "RefNotPermitted", $"backendRef {backend.Name}/{ns} not accessible to a {KindOf(route.Type)} in namespace \"{route.Namespace}\" (missing a ReferenceGrant?)"));
                 if (backend.Port is null)
-                    return (host, new("ResolvedRefs", false, "UnsupportedValue", $"port is required in backendRef {backend.Name}"));
+                    return (host, new("ResolvedRefs", false, "InvalidDestination", "port is required in backendRef"));
                 return (host, inputs.Services.Contains(host) ? null : new("ResolvedRefs", false, "BackendNotFound", $"backend({host}) not found"));
             case ("networking.istio.io", "Hostname"):
+                if (backend.Namespace.Length > 0) return (backend.Name, new("ResolvedRefs", false, "InvalidDestination", "namespace may not be set with Hostname type"));
+                if (backend.Port is null) return (backend.Name, new("ResolvedRefs", false, "InvalidDestination", "port is required in backendRef"));
                 return (backend.Name, inputs.Services.Contains(backend.Name) ? null : new("ResolvedRefs", false, "BackendNotFound", $"backend({backend.Name}) not found"));
             case ("networking.istio.io", "ServiceEntry"):
                 if (!inputs.IsMesh && !inputs.IsGranted(KindOf(route.Type), route.Namespace, "networking.istio.io", "ServiceEntry", ns, backend.Name))

@@ -38,7 +38,9 @@ internal static class ApiFilters
     private static Rewrite Rewrite(ApiFilter filter) => filter.RewritePath switch
     {
         { Type: "ReplaceFullPath" } full => new("", filter.RewriteHostname, "/.*", full.FullPath),
-        { Type: "ReplacePrefixMatch" } prefix => new(prefix.PrefixMatch.Length == 0 ? "/" : prefix.PrefixMatch, filter.RewriteHostname, "", "") { IsSegmentPrefix = true },
+        { Type: "ReplacePrefixMatch" } prefix => new(Trimmed(prefix.PrefixMatch), filter.RewriteHostname, "", "") { IsSegmentPrefix = true },
         _ => new("", filter.RewriteHostname, "", ""),
     };
+
+    private static string Trimmed(string prefix) => prefix.TrimEnd('/') is { Length: > 0 } some ? some : "/";
 }

@@ -22,9 +22,9 @@ internal sealed record ApiEntry(HttpRule Rule, ApiRoute Route, int RuleIndex)
         return order != 0 ? order : a.RuleIndex.CompareTo(b.RuleIndex);
     }
 
-    private static int Kind(HttpMatch match) => match.Uri?.Kind switch { MatchKind.Exact => 0, MatchKind.Regex => 2, _ => 1 };
+    private static int Kind(HttpMatch match) => match.Uri?.Kind switch { MatchKind.Exact => 0, MatchKind.Prefix => 1, MatchKind.Regex => 2, _ => 3 };
 
-    private static int Length(HttpMatch match) => match.Uri?.Value.Length ?? 1;
+    private static int Length(HttpMatch match) => match.Uri?.Value.Length ?? 0;
 }
 
 internal static class ApiRules
@@ -39,14 +39,16 @@ internal static class ApiRules
             ApiCondition? problem = null;
             var made = Rule(route, rule, r, inputs, ref problem);
             if (problem is not null) problems.Add(problem);
-            var matches = rule.Matches.IsEmpty ? [new ApiRouteMatch("PathPrefix", "/")] : rule.Matches;
+            // A GRPCRoute without a match speaks last, after every path.
+            var matches = !rule.Matches.IsEmpty ? rule.Matches
+                : route.Type == ApiRouteType.Grpc ? [new ApiRouteMatch("", null) { GrpcType = "Exact" }] : [new ApiRouteMatch("PathPrefix", "/")];
             foreach (var match in matches) yield return new(made with { Match = [Match(match)] }, route, r);
         }
     }
 
     private static HttpRule Rule(ApiRoute route, ApiRule rule, int index, ApiInputs inputs, ref ApiCondition? problem)
     {
-        var made = new HttpRule($"{route.Namespace}.{route.Name}.{index}") { Headers = ApiFilters.Headers(rule.Filters) };
+        var made = new HttpRule(rule.Name.Length > 0 ? rule.Name : $"{route.Namespace}.{route.Name}.{index}") { Headers = ApiFilters.Headers(rule.Filters) };
         foreach (var filter in rule.Filters)
         {
             if (ApiFilters.Apply(made, filter, route, inputs, ref problem) is { } next)
@@ -78,26 +80,33 @@ internal static class ApiRules
     private static TimeSpan? Positive(TimeSpan? span) => span > TimeSpan.Zero ? span : null;
 
     private static Retry Retries(ApiRetry retry, TimeSpan? perTry) => new(
-        retry.Attempts ?? AttemptsDefault, Positive(perTry),
+        retry.Attempts ?? AttemptsDefault, Positive(perTry), retry.Attempts == 0 ? "" :
         string.Join(',', ((IEnumerable<string>)["connect-failure", "refused-stream", "unavailable", "cancelled"]).Concat(retry.Codes.Select(code => $"{code}"))),
         false, null, retry.Backoff);
 
     private static HttpMatch Match(ApiRouteMatch match) => new("")
     {
-        Uri = match.GrpcType.Length > 0 ? Grpc(match) : match.Path is null ? new(MatchKind.Prefix, "/") : new(
-            match.PathType switch { "Exact" => MatchKind.Exact, "RegularExpression" => MatchKind.Regex, _ => MatchKind.Prefix }, match.Path),
+        Uri = match.GrpcType.Length > 0 ? Grpc(match) : match.PathType switch
+        {
+            "Exact" => new(MatchKind.Exact, match.Path ?? "/"),
+            "RegularExpression" => new(MatchKind.Regex, match.Path ?? "/"),
+            // A slash at a prefix's end says nothing.
+            _ => new(MatchKind.Prefix, match.Path is { Length: > 1 } path && path.EndsWith('/') ? path[..^1] : match.Path ?? "/"),
+        },
         Method = match.Method.Length > 0 ? new(MatchKind.Exact, match.Method) : null,
         Headers = Named(match.Headers, lowerCase: true),
         QueryParams = Named(match.Query, lowerCase: false),
     };
 
-    private static StringMatch Grpc(ApiRouteMatch match)
+    /// <returns>Null where only headers count.</returns>
+    private static StringMatch? Grpc(ApiRouteMatch match)
     {
         var (service, method) = (match.GrpcService, match.GrpcMethod);
+        if (service.Length == 0 && method.Length == 0) return null;
         if (match.GrpcType == "RegularExpression")
-            return new(MatchKind.Regex, $"/{(service.Length > 0 ? service : "[^/]+")}/{(method.Length > 0 ? method : "[^/]+")}");
+            return new(MatchKind.Regex, $"/{(service.Length > 0 ? service : "[^/]+")}/{(method.Length > 0 ? method : ".+")}");
         if (service.Length > 0) return method.Length > 0 ? new(MatchKind.Exact, $"/{service}/{method}") : new(MatchKind.Prefix, $"/{service}/");
-        return method.Length > 0 ? new(MatchKind.Regex, $"/[^/]+/{System.Text.RegularExpressions.Regex.Escape(method)}") : new(MatchKind.Prefix, "/");
+        return new(MatchKind.Regex, $"/[^/]+/{System.Text.RegularExpressions.Regex.Escape(method)}");
     }
 
     private static ImmutableArray<NamedMatch> Named(ImmutableArray<ApiValueMatch> matches, bool lowerCase) => [.. matches

@@ -15,6 +15,7 @@ internal static class FilterFactory
         CorsFilter cors => new Cors(cors),
         FaultFilter fault => new Fault(fault),
         LocalRateLimitFilter limit => new LocalRateLimit(limit),
+        GlobalRateLimitFilter limit => new GlobalRateLimit(limit),
         ExternalAuthorizationFilter external => new ExternalAuthorization(external),
         AlpnFilter alpn => new AlpnChoice(alpn),
         // What stands for a discovered filter that has not come: its default, or nothing.

@@ -137,6 +137,59 @@ public sealed class FilterTests
     }
 
     [Fact]
+    public void A_rate_limit_service_is_asked_with_the_descriptors_of_the_route_and_its_refusal_is_passed_on()
+    {
+        using var rig = new ProxyRig();
+        rig.EchoServer();
+        var service = new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 8181);
+        var asked = new List<string>();
+        rig.Server(async wire =>
+        {
+            while (await wire.ReadHeadAsync() is { Length: > 0 } head)
+            {
+                var length = head.Split('\n').First(line => line.StartsWith("content-length:", StringComparison.OrdinalIgnoreCase)).Split(':')[1];
+                asked.Add(await wire.ReadAsync(int.Parse(length, System.Globalization.CultureInfo.InvariantCulture)));
+                var verdict = asked[^1].Contains("greedy", StringComparison.Ordinal) ? (char)2 : (char)1;
+                await wire.WriteAsync($"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 0\r\ncontent-length: 7\r\n\r\n\0\0\0\0\u0002\b{verdict}");
+            }
+        }, service);
+        Limited(rig, new() { Domain = "shop", Timeout = TimeSpan.FromSeconds(1), Service = new("rls", TimeSpan.FromSeconds(1)) });
+        rig.Use(rig.Snapshot with
+        {
+            Clusters = rig.Snapshot.Clusters.Add("rls", new()
+            {
+                Name = "rls", Endpoints = new() { Name = "rls", Localities = [new() { Endpoints = [new() { Address = SocketTarget.At(service) }] }] },
+            }),
+        });
+
+        Assert.StartsWith("HTTP/1.1 200 ", rig.Call("GET / HTTP/1.1\r\nHost: a\r\nx-user: modest\r\n\r\n"));
+        var refused = rig.Call("GET / HTTP/1.1\r\nHost: a\r\nx-user: greedy\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 429 ", refused);
+        Assert.Contains("x-envoy-ratelimited: true\r\n", refused);
+        // Without the header there is no description of the request, and nothing to ask.
+        Assert.StartsWith("HTTP/1.1 200 ", rig.Call("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        Assert.Equal(2, asked.Count);
+        Assert.Contains("shop", asked[0]);
+        Assert.Contains("user", asked[0]);
+    }
+
+    [Theory]
+    [InlineData(false, "HTTP/1.1 200 ", 1), InlineData(true, "HTTP/1.1 500 ", 1)]
+    public void A_rate_limit_service_that_cannot_be_reached_is_what_the_failure_mode_says(bool deny, string answer, long errors)
+    {
+        using var rig = new ProxyRig();
+        rig.EchoServer();
+        Limited(rig, new() { Domain = "shop", FailureModeDeny = deny, Service = new("nowhere", TimeSpan.FromSeconds(1)) });
+
+        Assert.StartsWith(answer, rig.Call("GET / HTTP/1.1\r\nHost: a\r\nx-user: u\r\n\r\n"));
+        Assert.Equal(errors, rig.Worker.Counters.RateLimitErrors);
+    }
+
+    private static void Limited(ProxyRig rig, GlobalRateLimitSettings settings) => rig.Serve(
+        route => route with { RateLimits = [new(0, "", [new(RateLimitActionKind.RequestHeader) { Key = "user", Value = "x-user" }])] },
+        http: s => s with { Filters = [new GlobalRateLimitFilter("limit", settings)] });
+
+    [Fact]
     public void A_mirror_gets_a_copy_and_changes_nothing()
     {
         using var rig = new ProxyRig();
