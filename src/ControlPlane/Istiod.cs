@@ -34,6 +34,7 @@ internal static class Istiod
         try
         {
             app.Services.GetRequiredService<ServeMetrics>().Started();
+            RuntimeMetrics.Register(app.Services.GetRequiredService<CollectorRegistry>());
             await app.StartAsync(stop);
             await RunSourcesAsync(app, options, opened, stop);
             await app.StopAsync(CancellationToken.None);

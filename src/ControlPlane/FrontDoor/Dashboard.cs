@@ -14,12 +14,14 @@ internal static class Dashboard
     public static void Map(IEndpointRouteBuilder routes)
     {
         routes.MapGet("/", () => Results.Redirect("/ui/"));
-        routes.MapGet("/ui", () => Results.Redirect("/ui/"));
         foreach (var (file, type) in Files)
         {
             var content = Read(file);
-            routes.MapGet(file == "index.html" ? "/ui/" : $"/ui/{file}", (HttpContext context) =>
+            routes.MapGet(file == "index.html" ? "/ui" : $"/ui/{file}", (HttpContext context) =>
             {
+                // One route answers with and without the slash at the end; what the page names stands relative to it.
+                if (context.Request.Path == "/ui") return Results.Redirect("/ui/");
+
                 var headers = context.Response.Headers;
                 headers.ContentSecurityPolicy = Policy;
                 headers.XContentTypeOptions = "nosniff";

@@ -18,7 +18,8 @@ internal static class TrafficViews
         var groups = window.GroupBy(t => (t.Key.Source, t.Key.Destination, Service: t.Key.Reporter == "source" || !called.Contains((t.Key.Source, t.Key.Destination))
                 ? (t.Key.Service, t.Key.ServiceNamespace) : called[(t.Key.Source, t.Key.Destination)].First()))
             .OrderBy(g => g.Key.Source.Name, StringComparer.Ordinal).ThenBy(g => g.Key.Service.Service, StringComparer.Ordinal).ThenBy(g => g.Key.Destination.Name, StringComparer.Ordinal);
-        var requestsTo = window.Where(t => t.Key.Reporter == "source")
+        // What ended before an endpoint was chosen says nothing about how the others are shared out.
+        var requestsTo = window.Where(t => t.Key.Reporter == "source" && Reached(t.Key, t.Value))
             .GroupBy(t => (t.Key.Source.Name, t.Key.Service, t.Key.ServiceNamespace)).ToDictionary(g => g.Key, g => g.Sum(t => t.Value.Requests));
         foreach (var group in groups)
         {
@@ -40,15 +41,21 @@ internal static class TrafficViews
             edge["destinationApp"] = first.Destination.App;
             edge["version"] = first.Destination.Version;
             edge["protocol"] = first.Protocol;
+            var reached = seen.Any(t => Reached(t.Key, t.Value));
+            edge["reached"] = reached;
             edge["mtls"] = group.All(t => t.Key.IsMutualTls);
             edge["sourceIdentity"] = source;
             edge["destinationIdentity"] = destination;
-            edge["share"] = total > 0 ? Math.Round((double)tally.Requests / total, 4) : null;
-            edge["wantedShare"] = world is null ? null : WantedShares.Of(world, first.Service, first.ServiceNamespace, first.Destination.Version);
+            edge["share"] = total > 0 && reached ? Math.Round((double)tally.Requests / total, 4) : null;
+            edge["wantedShare"] = world is null || !reached ? null : WantedShares.Of(world, first.Service, first.ServiceNamespace, first.Destination.Version);
             edges.Add((JsonNode)edge);
         }
         return edges;
     }
+
+    /// <summary>False for requests that all failed and whose other end nobody knows: no endpoint took them.</summary>
+    private static bool Reached(Series series, Tally tally) =>
+        series.Destination.Name != "unknown" || IsKnown(series.DestinationPrincipal) || tally.Requests == 0 || tally.Failures < tally.Requests;
 
     /// <param name="inbound">True: what reached each workload; false: what each sent.</param>
     public static JsonArray Stat(IReadOnlyDictionary<Series, Tally> window, TimeSpan length, Func<Series, (string Namespace, string Name)> of, Func<Series, bool> filter)

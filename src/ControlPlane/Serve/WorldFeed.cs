@@ -39,7 +39,11 @@ internal sealed class WorldFeed(Options options, ServeMetrics metrics, TimeProvi
     /// <summary>Called on the feed's task after <see cref="Current"/> changed; must not wait. One subscriber that fails is logged and counted; the others are told.</summary>
     public event Action<PublishedWorld>? Published;
 
-    public void Submit(IReadOnlyList<ResourceEvent> events) => Write(new(events, null, null));
+    public void Submit(IReadOnlyList<ResourceEvent> events)
+    {
+        foreach (var heard in events) metrics.Heard(heard);
+        Write(new(events, null, null));
+    }
 
     public void SubmitMesh(MeshConfig mesh) => Write(new([], mesh, null));
 

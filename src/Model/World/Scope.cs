@@ -30,6 +30,9 @@ public sealed class Scope
         if (sidecar is not null && !sidecar.Egress.IsEmpty)
             foreach (var host in Egress.SelectMany(egress => egress.VirtualServices).SelectMany(Destinations).Distinct())
                 if (!byHost.ContainsKey(host) && registry.Find(host, ns) is { } target) AddService(services, target);
+        // What the mesh itself calls (collectors, authorizers) is called by every proxy, whatever its Sidecar imports.
+        foreach (var provider in registry.Mesh.Providers)
+            if (provider.Service.Length > 0 && ProviderService(registry, provider.Service) is { } called) AddService(services, called);
         Services = services.ToImmutable();
         Seen = registry.Share(new(Services, [.. Services.Select(service => registry.Rules.For(ns, LabelSet.Empty, service.Host, service.Namespace))]));
         aliases = Services.Where(service => service.Resolution == Resolution.Alias).ToLookup(service => service.AliasOf);
@@ -56,6 +59,14 @@ public sealed class Scope
 
     public MergedRule? RuleFor(MeshService service, LabelSet clientLabels) =>
         Registry.Rules.For(Namespace, clientLabels, service.Host, service.Namespace);
+
+    /// <param name="name"><c>host</c> or <c>namespace/host</c>.</param>
+    private static MeshService? ProviderService(Registry registry, string name)
+    {
+        var slash = name.IndexOf('/', StringComparison.Ordinal);
+        var host = name[(slash + 1)..];
+        return registry.Services.FirstOrDefault(service => service.Host == host && (slash < 0 || service.Namespace == name[..slash]));
+    }
 
     private void AddService(ImmutableArray<MeshService>.Builder services, MeshService service)
     {

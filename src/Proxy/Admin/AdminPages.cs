@@ -73,10 +73,15 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
         yield return new("envoy_http_downstream_cx_total", "", counters.Sum(c => c.DownstreamConnections), true);
         yield return new("mesh_rate_limit_errors_total", "", counters.Sum(c => c.RateLimitErrors), true);
         yield return new("mesh_requests_misdirected_total", "", counters.Sum(c => c.RequestsMisdirected), true);
+        yield return new("envoy_listener_downstream_cx_active", "", counters.Sum(c => c.DownstreamConnectionsActive));
+        yield return new("envoy_listener_downstream_cx_total", "", counters.Sum(c => c.DownstreamConnections), true);
+        yield return new("process_cpu_seconds_total", "", Environment.CpuUsage.TotalTime.TotalSeconds, true);
+        yield return new("process_resident_memory_bytes", "", Environment.WorkingSet);
         yield return new("mesh_connections_shed_total", "", counters.Sum(c => c.ConnectionsShed), true);
         yield return new("mesh_protocol_errors_total", "", counters.Sum(c => c.ProtocolErrors), true);
         yield return new("mesh_tls_handshakes_total", "", counters.Sum(c => c.TlsHandshakes), true);
         yield return new("mesh_tls_failures_total", "", counters.Sum(c => c.TlsFailures), true);
+        yield return new("envoy_cluster_upstream_cx_active", "cluster_name=\"xds-grpc\"", sidecar.Keeper.State.IsConnected ? 1 : 0);
         foreach (var (signal, name) in ExportSignals)
         {
             var label = $"signal=\"{name}\"";

@@ -334,7 +334,7 @@ internal readonly ref struct FormatSource
 
     private bool CommonDuration(ref ByteLine line, Operator op)
     {
-        if (Exchange is null || op.Arguments.Length < 2) return false;
+        if (op.Arguments.Length < 2) return false;
         var (from, to) = (Point(op.Arguments[0]), Point(op.Arguments[1]));
         if (from == 0 || to == 0) return false;
 
@@ -350,12 +350,11 @@ internal readonly ref struct FormatSource
     private long Point(string name) => name switch
     {
         "DS_RX_BEG" => StartedAt,
-        "DS_RX_END" => Exchange!.RequestEndedAt,
-        "US_TX_BEG" => Exchange!.UpstreamStartedAt,
-        "US_TX_END" => Exchange!.RequestEndedAt,
-        "US_RX_BEG" => Exchange!.UpstreamFirstByteAt,
-        "US_RX_END" => Exchange!.UpstreamEndedAt,
-        "DS_TX_BEG" => Exchange!.ResponseStartedAt,
+        "DS_RX_END" or "US_TX_END" => Exchange?.RequestEndedAt ?? 0,
+        "US_TX_BEG" => Exchange?.UpstreamStartedAt ?? 0,
+        "US_RX_BEG" => Exchange?.UpstreamFirstByteAt ?? 0,
+        "US_RX_END" => Exchange?.UpstreamEndedAt ?? 0,
+        "DS_TX_BEG" => Exchange?.ResponseStartedAt ?? 0,
         "DS_TX_END" => EndedAt,
         _ => 0,
     };

@@ -13,12 +13,13 @@ internal sealed class RunningMesh : IAsyncDisposable
     private readonly Process process;
     private readonly Channel<string> lines = Channel.CreateUnbounded<string>();
     private readonly List<string> seen = [];
-    private readonly CancellationTokenSource patience = new(PatienceMax);
+    private readonly CancellationTokenSource patience;
     private readonly HttpClient client;
 
-    private RunningMesh(Process process, IWebProxy? proxy)
+    private RunningMesh(Process process, IWebProxy? proxy, TimeSpan patience)
     {
         this.process = process;
+        this.patience = new(patience);
         client = new(new SocketsHttpHandler { UseProxy = proxy is not null, Proxy = proxy }) { Timeout = TimeSpan.FromSeconds(20) };
         process.OutputDataReceived += (_, line) => Keep(line.Data);
         process.ErrorDataReceived += (_, line) => Keep(line.Data);
@@ -27,10 +28,11 @@ internal sealed class RunningMesh : IAsyncDisposable
     public CancellationToken Patience => patience.Token;
 
     /// <param name="proxy">Through which <see cref="CallAsync"/> calls; null: straight.</param>
-    public static RunningMesh Start(string[] arguments, IWebProxy? proxy = null)
+    /// <param name="patience">How long all waits together may take; null: a minute and a half.</param>
+    public static RunningMesh Start(string[] arguments, IWebProxy? proxy = null, TimeSpan? patience = null)
     {
         var process = new Process { StartInfo = new(Programs.Meshctl, arguments) { RedirectStandardOutput = true, RedirectStandardError = true } };
-        var mesh = new RunningMesh(process, proxy);
+        var mesh = new RunningMesh(process, proxy, patience ?? PatienceMax);
         process.Start();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();

@@ -44,7 +44,7 @@ public sealed class TokenKeysTests : IDisposable
     private async Task<IReadOnlyDictionary<string, string>> AfterOneRound(string where)
     {
         using var stop = new CancellationTokenSource();
-        var feed = new WorldFeed(new Options(), new(Prometheus.Metrics.NewCustomRegistry(), new Options()), TimeProvider.System, NullLogger<WorldFeed>.Instance);
+        var feed = new WorldFeed(new Options(), new(Prometheus.Metrics.NewCustomRegistry()), TimeProvider.System, NullLogger<WorldFeed>.Instance);
         var running = feed.RunAsync(stop.Token);
         var policy = YamlReader.Read($"""
             apiVersion: security.istio.io/v1

@@ -12,7 +12,7 @@ public sealed class WorldFeedTests
     public async Task A_subscriber_that_fails_is_counted_and_the_others_go_on_being_told()
     {
         using var stop = new CancellationTokenSource();
-        var metrics = new ServeMetrics(Prometheus.Metrics.NewCustomRegistry(), new Options());
+        var metrics = new ServeMetrics(Prometheus.Metrics.NewCustomRegistry());
         var feed = new WorldFeed(new Options(), metrics, TimeProvider.System, NullLogger<WorldFeed>.Instance);
         var told = new List<long>();
         feed.Published += _ => throw new InvalidOperationException("this part has a fault");

@@ -44,8 +44,8 @@ function showTraffic({ summary, edges, proxies }) {
 
   drawGraph(/** @type {any} */ (byId("graph")), edges, choose);
   fill("edges", edges.map((/** @type {any} */ edge) => row(
-    [edge.source, edge.service, edge.destination, edge.version, edge.rps.toFixed(1), [share(edge.success), health(edge)], ms(edge.p50Ms), ms(edge.p99Ms),
-      [edge.mtls ? "✓ yes" : "✗ NO", edge.mtls ? "good" : "bad"], share(edge.share), share(edge.wantedShare)],
+    [edge.source, edge.service, edge.reached ? edge.destination : "none reached", edge.reached ? edge.version : "–", edge.rps.toFixed(1), [share(edge.success), health(edge)], ms(edge.p50Ms), ms(edge.p99Ms),
+      edge.reached ? [edge.mtls ? "✓ yes" : "✗ NO", edge.mtls ? "good" : "bad"] : "–", share(edge.share), share(edge.wantedShare)],
     () => choose(edge), edgeKey(edge))));
   fill("proxies", proxies.map((/** @type {any} */ proxy) => row(
     [proxy.name, proxy.type, proxy.version, proxy.errors.length > 0 ? [`✗ ${proxy.errors[0]}`, "bad"] : proxy.synced ? ["✓ synced", "good"] : ["… behind", "warn"], expiry(proxy.certificateExpires)])));
@@ -62,7 +62,7 @@ function choose(edge) {
 
 /** @param {any} edge */
 async function showEdge(edge) {
-  byId("edge-title").textContent = `${edge.source} → ${edge.destination}`;
+  byId("edge-title").textContent = `${edge.source} → ${edge.reached ? edge.destination : `${edge.service}, which was not reached`}`;
   facts("edge-facts", {
     "In words": edgeWords(edge),
     "Identities": `${edge.sourceIdentity || "unknown"} → ${edge.destinationIdentity || "unknown"}`,

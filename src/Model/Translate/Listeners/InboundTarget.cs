@@ -27,7 +27,7 @@ internal static class InboundTargets
         var own = ServicesOf(view);
         if (sidecar is { Ingress.IsEmpty: false })
             return [.. sidecar.Ingress.Select(listener => new InboundTarget(
-                listener.Port.Number, AppProtocols.Parse(listener.Port.Protocol), Behind(own, listener.Port.Number), Endpoint(listener, view.Shape))
+                listener.Port.Number, AppProtocols.Parse(listener.Port.Protocol), Behind(view, own, listener.Port.Number), Endpoint(listener, view.Shape))
             {
                 Pool = listener.Pool ?? sidecar.InboundPool,
                 Tls = listener.Tls,
@@ -56,8 +56,9 @@ internal static class InboundTargets
     public static bool NamesOwnAddress(SidecarIngress listener) =>
         listener.DefaultEndpoint.StartsWith("0.0.0.0:", StringComparison.Ordinal) || listener.DefaultEndpoint.StartsWith("[::]:", StringComparison.Ordinal);
 
-    private static ImmutableArray<(MeshService, ServicePort)> Behind(List<(MeshService Service, ServicePort Port, int Target)> own, int number) =>
-        [.. own.Where(item => item.Target == number).Select(item => (item.Service, item.Port))];
+    /// <summary>By target port, or by what the workload's own entry says that callers are to use.</summary>
+    private static ImmutableArray<(MeshService, ServicePort)> Behind(View view, List<(MeshService Service, ServicePort Port, int Target)> own, int number) =>
+        [.. own.Where(item => item.Target == number || NamedTarget(view, item.Service, item.Port) == number).Select(item => (item.Service, item.Port))];
 
     /// <summary>Services whose selector takes the workload's labels, oldest first, with the port its container listens on.</summary>
     private static List<(MeshService Service, ServicePort Port, int Target)> ServicesOf(View view)
