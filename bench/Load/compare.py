@@ -293,6 +293,7 @@ spec: {{mtls: {{mode: STRICT}}}}
         self.control = self.processes.start('istiod', [self.options.istiod, '--folder', folder, '--state', self.path('state'), '--meshConfig', self.path('mesh.yaml'),
                                                        '--grpcAddr', self.xds, '--secureGrpcAddr', 'none', '--httpAddr', f'127.0.0.1:{http}', '--monitoringAddr', 'none'], LOAD_CPU)
         wait_port(xds, seconds=40)
+        wait_port(http, seconds=40)
         refused = json.loads(urllib.request.urlopen(f'http://127.0.0.1:{http}/debug/refused').read())
         if refused:
             raise RuntimeError(f'refused: {refused}')

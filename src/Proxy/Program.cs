@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Mesh.Net;
 using Mesh.Net.Epoll;
 using Mesh.Net.Tls.OpenSsl;
 using Mesh.Proxy.Admin;
@@ -33,6 +34,7 @@ internal static class Program
         // A container may run as a user that no file knows; the runtime's certificate stores want a home for theirs, if only to find nothing there.
         if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable("HOME"))) Environment.SetEnvironmentVariable("HOME", Path.GetTempPath());
 
+        ProcessMemory.UseOneNativeArena();
         Bootstrap bootstrap;
         var environment = EnvironmentOf();
         try
@@ -47,7 +49,10 @@ internal static class Program
 
         using var log = new StderrLogger(new("/dev/stderr"), TimeProvider.System) { Least = StderrLogger.LevelOf(bootstrap.LogLevel) ?? Microsoft.Extensions.Logging.LogLevel.Information };
         var seed = RandomNumberGenerator.GetInt32(int.MaxValue);
-        using var sidecar = new Sidecar(bootstrap, environment, () => new EpollTransport(), new OpenSslProvider(TimeProvider.System), TimeProvider.System, seed, log);
+        using var sidecar = new Sidecar(bootstrap, environment, () => new EpollTransport(), new OpenSslProvider(TimeProvider.System), TimeProvider.System, seed, log)
+        {
+            Memory = new(TimeProvider.System, () => GC.GetTotalAllocatedBytes(), ProcessMemory.GiveBack),
+        };
         var stopped = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Ask(context, false));
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Ask(context, true));

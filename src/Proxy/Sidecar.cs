@@ -39,6 +39,8 @@ internal sealed class Sidecar : IDisposable
     public ConnectionGate Gate { get; }
     public LogFiles Files { get; } = new();
     public SnapshotKeeper Keeper { get; }
+    /// <summary>Null where the process is not ours alone, as in tests.</summary>
+    public MemoryTrim? Memory { get; init; }
     public CertificateClient Certificates { get; }
     public IReadOnlyList<(Worker Worker, Listeners Listeners)> Loops { get; }
 
@@ -136,6 +138,7 @@ internal sealed class Sidecar : IDisposable
         OnLoops((_, listeners) => listeners.CutAll());
         foreach (var (worker, _) in Loops) worker.Loop.Stop();
         Keeper.Dispose();
+        Memory?.Dispose();
         Files.Dispose();
     }
 
@@ -173,6 +176,7 @@ internal sealed class Sidecar : IDisposable
             if (worker.Index == 0) _dns?.Use(next);
             Volatile.Write(ref _applied[worker.Index], next.Number);
         });
+        Memory?.Changed();
     }
 
     private void PostToControl(Action action) => Task.Factory.StartNew(action, _stop.Token, TaskCreationOptions.None, _control.ExclusiveScheduler);

@@ -153,7 +153,8 @@ internal sealed class EpollConnection : ReadinessConnection, IEpollSource
         {
             while (true)
             {
-                var read = Libc.Read(_fd, at, buffer.Length);
+                var read = Libc.Receive(_fd, at, buffer.Length, 0);
+                var error = read < 0 ? Libc.SocketError : 0;
                 count = (int)read;
                 if (read > 0)
                 {
@@ -165,7 +166,7 @@ internal sealed class EpollConnection : ReadinessConnection, IEpollSource
                 count = 0;
                 if (read == 0) return IoStatus.End;
 
-                switch (Libc.LastError)
+                switch (error)
                 {
                     case Libc.EInterrupted:
                         continue;
@@ -189,6 +190,7 @@ internal sealed class EpollConnection : ReadinessConnection, IEpollSource
             while (true)
             {
                 var written = Libc.Send(_fd, at, bytes.Length, Libc.MsgNoSignal);
+                var error = written < 0 ? Libc.SocketError : 0;
                 if (written >= 0)
                 {
                     sent = (int)written;
@@ -196,7 +198,7 @@ internal sealed class EpollConnection : ReadinessConnection, IEpollSource
                     return IoStatus.Ok;
                 }
 
-                switch (Libc.LastError)
+                switch (error)
                 {
                     case Libc.EInterrupted:
                         continue;

@@ -26,6 +26,7 @@ public sealed class EpollTransport : Transport
     public unsafe EpollTransport()
     {
         _eventsAt = (byte*)System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(_events, 0);
+        Libc.Prepare();
         _epoll = Libc.EpollCreate(Libc.EpollCloexec);
         _wake = Libc.EventFd(0, Libc.EventFdFlags);
         if (_epoll < 0 || _wake < 0) throw new IOException($"epoll: {Libc.Describe(Libc.LastError)}");

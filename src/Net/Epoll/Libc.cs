@@ -19,6 +19,8 @@ internal static unsafe partial class Libc
     internal const uint SpliceMove = 1, SpliceNonBlock = 2;
     internal const int PipeFlags = 0x80000 | 0x800, FSetPipeSize = 1031;
 
+    internal const int AdviseDontNeed = 4;
+
     internal const int EInterrupted = 4, EAgain = 11, ENoMemory = 12, EFileTableFull = 23, ETooManyFiles = 24, EPipe = 32;
     internal const int EAddressInUse = 98, EAddressNotAvailable = 99, ENoBuffers = 105, ETimedOut = 110, ERefused = 111, EInProgress = 115;
 
@@ -70,8 +72,24 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     internal static partial nint Write(int fd, byte* buffer, nint count);
 
-    [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
+    // The two calls of every request, on sockets that never block: no transition of the garbage collector around them, so that errno is still there behind them.
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "send")]
     internal static partial nint Send(int fd, byte* buffer, nint count, int flags);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "recv")]
+    internal static partial nint Receive(int fd, byte* buffer, nint count, int flags);
+
+    [SuppressGCTransition]
+    [LibraryImport("libc", EntryPoint = "__errno_location")]
+    private static partial int* ErrorLocation();
+
+    /// <summary>Behind <see cref="Send"/> and <see cref="Receive"/>, at once.</summary>
+    internal static int SocketError => *ErrorLocation();
+
+    /// <summary>Once before the first use: looking a function up writes to errno.</summary>
+    internal static void Prepare() => ErrorLocation();
 
     [LibraryImport("libc", EntryPoint = "recvfrom", SetLastError = true)]
     internal static partial nint ReceiveFrom(int fd, byte* buffer, nint count, int flags, byte* address, int* length);
@@ -87,6 +105,15 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     internal static partial int Control(int fd, int command, nint argument);
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    internal static partial int Advise(nint start, nint length, int advice);
+
+    [LibraryImport("libc", EntryPoint = "mallopt")]
+    internal static partial int MallocOption(int option, int value);
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    internal static partial int MallocTrim(nint keepBytes);
 
     internal static int LastError => Marshal.GetLastPInvokeError();
 
