@@ -20,6 +20,12 @@ internal sealed record FilterChain
     public HttpConnectionSettings? Http { get; init; }
     public TcpProxySettings? Tcp { get; init; }
     public Metadata Metadata { get; init; } = Metadata.Empty;
+
+    /// <summary>Of the bytes it was told in; 0 when it was not told.</summary>
+    public UInt128 Fingerprint { get; init; }
+
+    /// <summary>Connections of that chain may go on under this one: nothing about them has changed.</summary>
+    public bool IsSameAs(FilterChain other) => ReferenceEquals(this, other) || Fingerprint == other.Fingerprint && Fingerprint != 0;
 }
 
 internal enum ConnectionSourceType { Any, SameIpOrLoopback, External }

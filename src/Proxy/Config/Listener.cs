@@ -36,6 +36,12 @@ internal sealed record Listener
     public ImmutableArray<AccessLogSettings> AccessLogs { get; init; } = [];
     public TcpKeepAlive? KeepAlive { get; init; }
     public Metadata Metadata { get; init; } = Metadata.Empty;
+
+    /// <summary>Of all that it was told but its chains; 0 when it was not told.</summary>
+    public UInt128 FingerprintWithoutChains { get; init; }
+
+    /// <summary>Only chains differ, if anything: connections on chains that stayed need not leave.</summary>
+    public bool DiffersInChainsOnly(Listener other) => FingerprintWithoutChains == other.FingerprintWithoutChains && FingerprintWithoutChains != 0;
 }
 
 internal enum ListenerFilterKind { OriginalDestination, OriginalSource, TlsInspector, HttpInspector, ProxyProtocol, SetInternalDestination, ConnectionLimit }

@@ -4,6 +4,7 @@ using Envoy.Extensions.Filters.Network.ConnectionLimit.V3;
 using Envoy.Extensions.Filters.Network.HttpConnectionManager.V3;
 using Envoy.Extensions.Filters.Network.TcpProxy.V3;
 using Envoy.Tcp.Metadataexchange.Config;
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using static Mesh.Proxy.Config.ValuesFromXds;
 using Proto = Envoy.Config.Listener.V3;
@@ -38,10 +39,21 @@ internal static class ListenerFromXds
             DefaultChain = In("default_filter_chain", proto.DefaultFilterChain, chain => chain is null ? null : ReadChain(chain)),
             AccessLogs = AccessLogFromXds.Each("access_log", proto.AccessLog),
             Metadata = ValuesFromXds.Metadata(proto.Metadata),
+            FingerprintWithoutChains = FingerprintWithoutChains(proto),
         };
         if (listener.Chains.IsEmpty && listener.DefaultChain is null) throw new ConfigRefusedException("filter_chains", "is empty and there is no default_filter_chain");
         return listener;
     }
+
+    private static UInt128 FingerprintWithoutChains(Proto.Listener proto)
+    {
+        var rest = new Proto.Listener(proto);
+        rest.FilterChains.Clear();
+        rest.DefaultFilterChain = null;
+        return Fingerprint(rest);
+    }
+
+    private static UInt128 Fingerprint(IMessage proto) => System.IO.Hashing.XxHash128.HashToUInt128(proto.ToByteArray());
 
     private static FilterChain ReadChain(Proto.FilterChain proto)
     {
@@ -52,6 +64,7 @@ internal static class ListenerFromXds
             Tls = In("transport_socket", proto.TransportSocket, TlsFromXds.Downstream),
             HandshakeTimeout = Limit(proto.TransportSocketConnectTimeout),
             Metadata = ValuesFromXds.Metadata(proto.Metadata),
+            Fingerprint = Fingerprint(proto),
         };
         var filters = ImmutableArray.CreateBuilder<NetworkFilterSettings>(proto.Filters.Count);
         for (var i = 0; i < proto.Filters.Count; i++)

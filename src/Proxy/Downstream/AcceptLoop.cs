@@ -63,9 +63,10 @@ internal static class AcceptLoop
             StartedAt = io.Loop.Clock.GetTimestamp(),
         };
         var guest = new Guest(io);
-        state.Add(guest);
+        state.Add(guest, null);
         var seen = await Sniffer.LookAsync(state.Listener, client, io);
         state.Remove(guest);
+        state = state.Heir;
         if (seen != IoStatus.Ok)
         {
             // What it sent was not read by anybody, and it should know.
@@ -100,11 +101,12 @@ internal static class AcceptLoop
 
     private static async ValueTask ServeChainAsync(ListenerState state, ClientConnection client, FilterChain chain, Connection io)
     {
+        (state, chain) = state.ServerOf(chain);
         var worker = state.Owner.Worker;
         if (chain.Http is null)
         {
             var tcp = new ConnectionRunner(worker, client, io, chain);
-            state.Add(tcp);
+            state.Add(tcp, chain);
             await tcp.RunAsync();
             state.Remove(tcp);
             return;
@@ -124,14 +126,14 @@ internal static class AcceptLoop
         if (isHttp2)
         {
             var h2 = new H2Downstream(worker, client, io, http);
-            state.Add(h2);
+            state.Add(h2, chain);
             await h2.RunAsync();
             state.Remove(h2);
         }
         else
         {
             var h1 = new H1Downstream(worker, client, io, http);
-            state.Add(h1);
+            state.Add(h1, chain);
             await h1.RunAsync();
             state.Remove(h1);
         }

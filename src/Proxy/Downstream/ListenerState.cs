@@ -10,7 +10,7 @@ internal sealed class ListenerState
     private readonly Listeners _listeners;
     private readonly List<Acceptor> _acceptors = [];
     private readonly Dictionary<FilterChain, HttpChain> _http = new(ReferenceEqualityComparer.Instance);
-    private readonly HashSet<ILiveConnection> _connections = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<ILiveConnection, FilterChain?> _connections = new(ReferenceEqualityComparer.Instance);
 
     /// <param name="before">The state it replaces: its sockets are taken over where the address is the same, so that no connection is refused in between.</param>
     public ListenerState(Listeners listeners, Listener listener, ListenerState? before)
@@ -22,6 +22,7 @@ internal sealed class ListenerState
             _acceptors.AddRange(before._acceptors);
             before._acceptors.Clear();
             before.Successor = this;
+            if (listener.DiffersInChainsOnly(before.Listener)) TakeUnchanged(before);
             return;
         }
         before?.CloseSockets();
@@ -37,6 +38,16 @@ internal sealed class ListenerState
     /// <summary>The state that took over this one's sockets.</summary>
     public ListenerState? Successor { get; private set; }
     public ListenerState Present => Successor?.Present ?? this;
+    /// <summary>Where a connection that has no chain yet looks for one: in the newest chains, unless more than chains has changed since it came.</summary>
+    public ListenerState Heir => Successor is { } next && next.Listener.DiffersInChainsOnly(Listener) ? next.Heir : this;
+
+    /// <summary>Who serves a connection that this one has chosen a chain for: the newest state that still has the chain.</summary>
+    public (ListenerState State, FilterChain Chain) ServerOf(FilterChain chain)
+    {
+        var heir = Heir;
+        return heir != this && heir.Same(chain) is { } now ? (heir, now) : (this, chain);
+    }
+
     public bool IsDraining { get; private set; }
     public int ConnectionCount => _connections.Count;
     public IReadOnlyList<Acceptor> Acceptors => _acceptors;
@@ -50,22 +61,27 @@ internal sealed class ListenerState
         return _http[chain] = new(_listeners.Worker, chain, chain.Http!, drains);
     }
 
-    public void Add(ILiveConnection connection)
+    /// <param name="chain">Null while it is not known.</param>
+    public void Add(ILiveConnection connection, FilterChain? chain)
     {
-        _connections.Add(connection);
+        _connections.Add(connection, chain);
         if (IsDraining) connection.Drain();
     }
 
     public void Remove(ILiveConnection connection)
     {
-        _connections.Remove(connection);
+        if (!_connections.Remove(connection))
+        {
+            Successor?.Remove(connection);
+            return;
+        }
         if (IsDraining && _connections.Count == 0) _listeners.Forget(this);
     }
 
     public void Drain()
     {
         IsDraining = true;
-        foreach (var connection in _connections.ToList()) connection.Drain();
+        foreach (var connection in _connections.Keys.ToList()) connection.Drain();
     }
 
     /// <summary>Those who are here may have shown certificates under a root that is gone: they are asked to come again, the listener goes on.</summary>
@@ -77,13 +93,37 @@ internal sealed class ListenerState
 
     public void CutAll()
     {
-        foreach (var connection in _connections.ToList()) connection.Cut();
+        foreach (var connection in _connections.Keys.ToList()) connection.Cut();
     }
 
     public void CloseSockets()
     {
         foreach (var acceptor in _acceptors) acceptor.Close();
         _acceptors.Clear();
+    }
+
+    /// <summary>Connections whose chain has not changed go on as if nothing had, with the chain's filters and what those have counted.</summary>
+    private void TakeUnchanged(ListenerState before)
+    {
+        foreach (var (connection, chain) in before._connections.ToList())
+        {
+            if (chain is null || Same(chain) is not { } now) continue;
+
+            before._connections.Remove(connection);
+            _connections.Add(connection, now);
+        }
+        foreach (var (chain, ready) in before._http)
+        {
+            // A filter that is delivered on its own may have changed meanwhile.
+            if (Same(chain) is { } now && !ready.Settings.Filters.OfType<DiscoveredFilter>().Any()) _http[now] = ready;
+        }
+    }
+
+    private FilterChain? Same(FilterChain chain)
+    {
+        foreach (var own in Listener.Chains)
+            if (own.IsSameAs(chain)) return own;
+        return Listener.DefaultChain is { } last && last.IsSameAs(chain) ? last : null;
     }
 
     private void Listen(SocketTarget address)

@@ -22,7 +22,7 @@ internal sealed class Listeners(Worker worker, ConnectionGate gate)
     public ConnectionGate Gate => gate;
     public Worker Worker => worker;
 
-    /// <summary>Listeners that did not change are left alone; changed and removed ones let their connections finish.</summary>
+    /// <summary>Listeners that did not change are left alone; removed ones let their connections finish, and so do changed chains of a listener that stays.</summary>
     public void Use(Snapshot snapshot)
     {
         worker.Loop.AssertOwned();
