@@ -34,9 +34,14 @@ public sealed class Headers
     public void Clear()
     {
         _used = 0;
+        if (_count == 0) return;
+
+        // Fewer fields than names: only their places are to be cleared.
+        if (_count > _first.Length / 4) Array.Clear(_first);
+        else
+            for (var i = 0; i < _count; i++) _first[(int)_fields[i].Known] = 0;
         _count = 0;
         Count = 0;
-        Array.Clear(_first);
     }
 
     /// <summary>Gives back memory above what an ordinary message needs; for objects that go to a pool.</summary>

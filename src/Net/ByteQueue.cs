@@ -7,7 +7,8 @@ namespace Mesh.Net;
 /// Bytes in order, contiguous, added at the end and consumed at the front. Its memory is rented from the loop's pool while it holds bytes
 /// and given back when it is empty and somebody waits (<see cref="Trim"/>), so an idle connection owns none. Loop thread only.
 /// </summary>
-public sealed class ByteQueue(BufferPool pool, int lengthMax = int.MaxValue) : IBufferWriter<byte>
+/// <param name="roomMin">What is rented at first; for the many queues of one connection that mostly hold little, less than for the connection's own.</param>
+public sealed class ByteQueue(BufferPool pool, int lengthMax = int.MaxValue, int roomMin = BufferPool.UsualBytes) : IBufferWriter<byte>
 {
     private byte[] _buffer = [];
     private int _start;
@@ -97,7 +98,7 @@ public sealed class ByteQueue(BufferPool pool, int lengthMax = int.MaxValue) : I
             return;
         }
 
-        MoveTo(pool.Rent(Math.Max(needed, BufferPool.UsualBytes)));
+        MoveTo(pool.Rent(Math.Max(needed, Math.Max(roomMin, Math.Min(_buffer.Length * 2, BufferPool.UsualBytes)))));
     }
 
     private void MoveTo(byte[] target)

@@ -32,7 +32,7 @@ public sealed class Loop : IDisposable
         Clock = new LoopClock(time);
         Timers = new Timers(Clock);
         Buffers = new BufferPool();
-        Random = new Random(seed);
+        Random = new LoopRandom(seed);
         _onUnhandled = onUnhandled;
         transport.Attach(this);
     }
@@ -64,6 +64,8 @@ public sealed class Loop : IDisposable
     /// <summary>Runs on the calling thread until <see cref="Stop"/>.</summary>
     public void Run()
     {
+        // No flow of ours has ambient state: capturing and restoring an execution context at every await would be work for nothing.
+        using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
         while (!_stopping) RunOnce(TimeSpan.MaxValue);
         Transport.Dispose();
         RunReady();

@@ -46,7 +46,7 @@ public static class Relay
         return await PumpAsync(upstream, downstream, idle, progress, isUp: false);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private static async ValueTask<(IoStatus Status, bool ByWriter)> PumpAsync(
         Connection from, Connection to, TimeSpan idle, Progress progress, bool isUp)
     {

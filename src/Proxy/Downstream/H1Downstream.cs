@@ -155,7 +155,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
         || _io.Loop.Clock.GetTimestamp() >= _client.PeerEndsAt
         || Settings.MaxConnectionDuration is { } age && _io.Loop.Clock.GetElapsedTime(_client.StartedAt) >= age;
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<bool> ReadHeadAsync()
     {
         _reader.Settle();

@@ -24,8 +24,8 @@ internal sealed class H2DownstreamStream : IDownstreamStream
     {
         _connection = connection;
         _news = new(connection.Loop);
-        _received = new(connection.Loop.Buffers);
-        _unsent = new(connection.Loop.Buffers);
+        _received = new(connection.Loop.Buffers, roomMin: BufferPool.SmallBytes);
+        _unsent = new(connection.Loop.Buffers, roomMin: BufferPool.SmallBytes);
         _exchange = new(connection.Worker);
         _onDone = () => _running.GetAwaiter().GetResult();
     }
@@ -106,7 +106,7 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         _connection.Chain.Runner.Record(_exchange);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     private async ValueTask RunAsync(bool ends)
     {
         _exchange.Begin(_connection.Client, _connection.Chain.Settings, _connection.Worker.Snapshot, _stream!.Request, this);
@@ -151,7 +151,7 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         return _given > 0 || _remoteEnded;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public async ValueTask<IoStatus> WaitAsync(Deadline deadline)
     {
         GiveWindowBack();
@@ -275,7 +275,7 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         _news.Wake();
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<IoStatus> DrainAsync(Deadline deadline)
     {
         while (!_unsent.IsEmpty)

@@ -192,9 +192,9 @@ internal sealed class Exchange
         CutBy = null;
         Upstream = null;
         Upload.Begin();
-        _metadata.Clear();
-        _filterState.Clear();
-        _tried.Clear();
+        if (_metadata.Count > 0) _metadata.Clear();
+        if (_filterState.Count > 0) _filterState.Clear();
+        if (_tried.Count > 0) _tried.Clear();
     }
 
     /// <summary>What filters tell each other and the access log: dynamic metadata, by filter and key.</summary>
@@ -209,10 +209,12 @@ internal sealed class Exchange
     /// <summary>What the route (or else its virtual host, or else the table) says about the filter of that name, most specific first; null when nobody does.</summary>
     public FilterOverride? OverrideFor(string filter)
     {
-        if (WeightedCluster?.FilterOverrides.GetValueOrDefault(filter) is { } ofCluster) return ofCluster;
-        if (Route?.FilterOverrides.GetValueOrDefault(filter) is { } ofRoute) return ofRoute;
-        return VirtualHost?.FilterOverrides.GetValueOrDefault(filter) ?? Routes?.FilterOverrides.GetValueOrDefault(filter);
+        return Named(WeightedCluster?.FilterOverrides, filter) ?? Named(Route?.FilterOverrides, filter) ?? Named(VirtualHost?.FilterOverrides, filter) ?? Named(Routes?.FilterOverrides, filter);
     }
+
+    // Mostly empty, and an empty table would compute the name's hash all the same.
+    private static FilterOverride? Named(ImmutableDictionary<string, FilterOverride>? overrides, string filter) =>
+        overrides is { Count: > 0 } ? overrides.GetValueOrDefault(filter) : null;
 
     public void Raise(ResponseFlag flag) => Flags = Flags.With(flag);
 

@@ -15,7 +15,7 @@ namespace Mesh.Proxy.Http;
 internal sealed class ExchangeRunner(FilterList filters)
 {
     /// <returns>Null when the caller has its whole answer; otherwise why its connection or stream must be ended.</returns>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public async ValueTask<Failure?> RunAsync(Exchange exchange)
     {
         if (RequestEntry.Prepare(exchange) is { } malformed) return await ReplyAsync(exchange, malformed);
@@ -71,24 +71,42 @@ internal sealed class ExchangeRunner(FilterList filters)
     public ValueTask<Failure?> RejectAsync(Exchange exchange, in Failure failure) => ReplyAsync(exchange, failure);
 
     /// <summary>Pick, connect, ask.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<Failure?> TryOnceAsync(Exchange exchange, ClusterState cluster, RetrySettings? retry)
+    private static ValueTask<Failure?> TryOnceAsync(Exchange exchange, ClusterState cluster, RetrySettings? retry) =>
+        cluster.IsResolving ? ResolveAndTryAsync(exchange, cluster, retry) : TryResolvedAsync(exchange, cluster, retry);
+
+    private static async ValueTask<Failure?> ResolveAndTryAsync(Exchange exchange, ClusterState cluster, RetrySettings? retry)
     {
-        if (cluster.IsResolving) await cluster.ResolvedAsync(DeadlineOf(exchange, retry));
-        if (!cluster.TryPick(exchange, out var endpoint)) return new(FailureKind.NoHealthyUpstream, Side.Upstream);
-        if (!cluster.TryBeginRequest(exchange, endpoint)) return new(FailureKind.Overflow, Side.Upstream) { BeforeRequestSent = true };
+        await cluster.ResolvedAsync(DeadlineOf(exchange, retry));
+        return await TryResolvedAsync(exchange, cluster, retry);
+    }
+
+    private static ValueTask<Failure?> TryResolvedAsync(Exchange exchange, ClusterState cluster, RetrySettings? retry)
+    {
+        if (!cluster.TryPick(exchange, out var endpoint)) return new(new Failure(FailureKind.NoHealthyUpstream, Side.Upstream));
+        if (!cluster.TryBeginRequest(exchange, endpoint)) return new(new Failure(FailureKind.Overflow, Side.Upstream) { BeforeRequestSent = true });
 
         exchange.Endpoint = endpoint;
         exchange.UpstreamRemote = endpoint.Endpoint.Address.Ip;
         exchange.RememberTried(endpoint);
-        var (stream, failure) = await endpoint.Pools.For(exchange).OpenAsync(exchange, DeadlineOf(exchange, retry));
+        var pool = endpoint.Pools.For(exchange);
+        return pool.TryOpen(exchange) is { } stream ? AskAsync(exchange, stream, retry) : ConnectAndAskAsync(exchange, pool, retry);
+    }
+
+    private static async ValueTask<Failure?> ConnectAndAskAsync(Exchange exchange, ConnectionPool pool, RetrySettings? retry)
+    {
+        var (stream, failure) = await pool.OpenAsync(exchange, DeadlineOf(exchange, retry));
         if (stream is null) return exchange.CutBy is { } why ? new(why, Side.Upstream) : failure;
 
+        return await AskAsync(exchange, stream, retry);
+    }
+
+    private static ValueTask<Failure?> AskAsync(Exchange exchange, IUpstreamStream stream, RetrySettings? retry)
+    {
         exchange.BeginAttempt(stream, retry?.PerTryTimeout);
-        if (exchange.CutBy is { } cut) return new(cut, exchange.CallerIsGone ? Side.Downstream : Side.Upstream);
+        if (exchange.CutBy is { } cut) return new(new Failure(cut, exchange.CallerIsGone ? Side.Downstream : Side.Upstream));
 
         PeerExchange.ToUpstream(exchange, stream);
-        return await Forwarding.AskAsync(exchange, stream, mayRetry: retry is not null && exchange.Attempt <= retry.RetriesMax);
+        return Forwarding.AskAsync(exchange, stream, mayRetry: retry is not null && exchange.Attempt <= retry.RetriesMax);
     }
 
     /// <summary>
@@ -136,7 +154,7 @@ internal sealed class ExchangeRunner(FilterList filters)
     }
 
     /// <summary>The upstream's answer to the caller.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<Failure?> AnswerAsync(Exchange exchange, ClusterState cluster, Forward forward)
     {
         cluster.Report(exchange, exchange.Response.Status);
@@ -154,7 +172,7 @@ internal sealed class ExchangeRunner(FilterList filters)
     }
 
     /// <summary>An answer of our own.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<Failure?> ReplyAsync(Exchange exchange, Failure failure, int statusWhenKnown = 0)
     {
         exchange.EndAttempt();

@@ -8,7 +8,7 @@ namespace Mesh.Proxy.Http;
 internal static class Forwarding
 {
     /// <summary>Sends the request and waits for the response's head, which it leaves in <see cref="Exchange.Response"/>.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public static async ValueTask<Failure?> AskAsync(Exchange exchange, IUpstreamStream upstream, bool mayRetry)
     {
         upstream.WriteHead(exchange.Request);
@@ -21,15 +21,18 @@ internal static class Forwarding
             if (sent is not IoStatus.Ok && upstream.Backlog > 0 && sent is IoStatus.Aborted) return FailureOf(exchange, upstream, sent);
         }
 
-        IoStatus status;
         do
         {
-            status = await upstream.ReadHeadAsync(exchange.OwnResponse, Deadline.Never);
-            if (status == IoStatus.Ok && upstream.Head.Status == 100 && (exchange.Request.ExpectsContinue || exchange.Settings.Proxy100Continue))
-                exchange.Downstream.WriteInterim(upstream.Head);
+            IoStatus status;
+            while (!upstream.TryReadHead(exchange.OwnResponse, out status))
+            {
+                status = await upstream.WaitHeadAsync(Deadline.Never);
+                if (status != IoStatus.Ok) break;
+            }
+            if (status != IoStatus.Ok) return FailureOf(exchange, upstream, status);
+            if (upstream.Head.Status == 100 && (exchange.Request.ExpectsContinue || exchange.Settings.Proxy100Continue)) exchange.Downstream.WriteInterim(upstream.Head);
         }
-        while (status == IoStatus.Ok && upstream.Head.IsInterim);
-        if (status != IoStatus.Ok) return FailureOf(exchange, upstream, status);
+        while (upstream.Head.IsInterim);
 
         exchange.UpstreamFirstByteAt = exchange.Clock.GetTimestamp();
         exchange.Moved();
@@ -39,7 +42,7 @@ internal static class Forwarding
     }
 
     /// <summary>Passes the response on to the caller. From here on a failure can only cut it short.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public static async ValueTask<Failure?> AnswerAsync(Exchange exchange, IUpstreamStream upstream)
     {
         var caller = exchange.Downstream;

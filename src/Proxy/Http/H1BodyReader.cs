@@ -50,7 +50,7 @@ internal sealed class H1BodyReader(Connection connection, HttpLimits limits)
         return _kind == BodyKind.Streamed ? TryReadChunk(out piece) : TryReadPlain(out piece);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public async ValueTask<IoStatus> WaitAsync(Deadline deadline)
     {
         Settle();

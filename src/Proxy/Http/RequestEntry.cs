@@ -170,10 +170,16 @@ internal static class RequestEntry
 
         Span<byte> bytes = stackalloc byte[16];
         exchange.Random.NextBytes(bytes);
-        bytes[7] = (byte)(bytes[7] & 0x0F | 0x40); // version 4; Guid's third field is little-endian
+        bytes[6] = (byte)(bytes[6] & 0x0F | 0x40); // version 4
         bytes[8] = (byte)(bytes[8] & 0x3F | 0x80); // RFC 9562 variant
         Span<byte> text = stackalloc byte[36];
-        new Guid(bytes).TryFormat(text, out _);
+        ReadOnlySpan<byte> digits = "0123456789abcdef"u8;
+        for (int from = 0, to = 0; from < bytes.Length; from++)
+        {
+            if (from is 4 or 6 or 8 or 10) text[to++] = (byte)'-';
+            text[to++] = digits[bytes[from] >> 4];
+            text[to++] = digits[bytes[from] & 15];
+        }
         headers.Set(KnownHeader.XRequestId, text);
     }
 

@@ -70,9 +70,14 @@ internal interface IUpstreamStream : IBodySource, IBodySink
     /// <summary>Writes the head into the output; <see cref="RequestHead.Body"/> says how its body is framed.</summary>
     void WriteHead(RequestHead head);
 
-    /// <summary>Waits for the next head, interim ones included, and leaves it in <see cref="Head"/>.</summary>
+    /// <summary>The next head, interim ones included, in <see cref="Head"/>.</summary>
     /// <param name="room">Where a stream that owns no head may put it.</param>
-    ValueTask<IoStatus> ReadHeadAsync(ResponseHead room, Deadline deadline);
+    /// <param name="status">Ok with a head, or why none will come.</param>
+    /// <returns>False when nothing of either has come: wait.</returns>
+    bool TryReadHead(ResponseHead room, out IoStatus status);
+
+    /// <summary>Waits until <see cref="TryReadHead"/> has something to look at. Anything but Ok means that no head will come.</summary>
+    ValueTask<IoStatus> WaitHeadAsync(Deadline deadline);
 
     /// <summary>What was read last. Valid until <see cref="Release"/>.</summary>
     ResponseHead Head { get; }

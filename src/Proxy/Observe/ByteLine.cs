@@ -62,9 +62,29 @@ internal ref struct ByteLine(Span<byte> room)
 
     public void Append(IPAddress address)
     {
+        if (address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork)
+        {
+            AppendV4(address);
+            return;
+        }
         if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
         if (address.TryFormat(Rest, out var written)) Length += written;
         else IsCut = true;
+    }
+
+    private void AppendV4(IPAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[4], text = stackalloc byte[16];
+        address.TryWriteBytes(bytes, out _);
+        var at = 0;
+        foreach (var part in bytes)
+        {
+            if (at > 0) text[at++] = (byte)'.';
+            if (part >= 100) text[at++] = (byte)('0' + part / 100);
+            if (part >= 10) text[at++] = (byte)('0' + part / 10 % 10);
+            text[at++] = (byte)('0' + part % 10);
+        }
+        Append(text[..at]);
     }
 
     /// <summary>"10.0.0.1:80", "[::1]:80".</summary>

@@ -101,7 +101,8 @@ internal sealed class ConnectionPool
         for (var i = _multiplexed.Count - 1; i >= 0; i--) _multiplexed[i].Drain();
     }
 
-    private IUpstreamStream? TryOpen(Exchange exchange)
+    /// <summary>A stream on a pooled connection; null when none is free.</summary>
+    public IUpstreamStream? TryOpen(Exchange exchange)
     {
         for (var i = 0; i < _multiplexed.Count;)
         {
@@ -123,7 +124,7 @@ internal sealed class ConnectionPool
         return null;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<(IUpstreamStream? Stream, Failure? Failure)> OpenSlowlyAsync(Exchange exchange, Deadline deadline)
     {
         var budget = Cluster.Budget;

@@ -90,33 +90,30 @@ internal sealed class H1Upstream : IUpstreamStream
         return status == IoStatus.WouldBlock ? _io.FlushAsync(deadline) : new(status);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<IoStatus> ReadHeadAsync(ResponseHead room, Deadline deadline)
+    public bool TryReadHead(ResponseHead room, out IoStatus status)
     {
         Head = room;
+        status = IoStatus.Ok;
         if (_headRead) _reader.Settle();
-        while (true)
+        if (_io.Input.IsEmpty) return false;
+
+        var parsed = _parser.ParseResponse(_io.Input.Span, room, _asked, out var consumed);
+        if (parsed == ParseStatus.NeedMore) return false;
+        if (parsed == ParseStatus.Error)
         {
-            if (!_io.Input.IsEmpty)
-            {
-                var status = _parser.ParseResponse(_io.Input.Span, room, _asked, out var consumed);
-                if (status == ParseStatus.Error) return IoStatus.Reset;
-                if (status == ParseStatus.Done)
-                {
-                    _io.Input.Consume(consumed);
-                    if (room.IsInterim) return IoStatus.Ok;
-
-                    _headRead = true;
-                    _keepAlive = room.KeepAlive;
-                    _reader.Begin(room.Body);
-                    return IoStatus.Ok;
-                }
-            }
-
-            var filled = await _io.FillAsync(deadline);
-            if (filled != IoStatus.Ok) return filled;
+            status = IoStatus.Reset;
+            return true;
         }
+        _io.Input.Consume(consumed);
+        if (room.IsInterim) return true;
+
+        _headRead = true;
+        _keepAlive = room.KeepAlive;
+        _reader.Begin(room.Body);
+        return true;
     }
+
+    public ValueTask<IoStatus> WaitHeadAsync(Deadline deadline) => _io.FillAsync(deadline);
 
     public FailureKind Explain(IoStatus status) => status switch
     {

@@ -13,8 +13,8 @@ internal sealed class H2UpstreamStream(H2Upstream connection) : IUpstreamStream
     public static ReadOnlySpan<byte> VersionHeader => "x-mesh-http-version"u8;
 
     private readonly LoopSignal _news = new(connection.Loop);
-    private readonly ByteQueue _received = new(connection.Loop.Buffers);
-    private readonly ByteQueue _unsent = new(connection.Loop.Buffers);
+    private readonly ByteQueue _received = new(connection.Loop.Buffers, roomMin: BufferPool.SmallBytes);
+    private readonly ByteQueue _unsent = new(connection.Loop.Buffers, roomMin: BufferPool.SmallBytes);
     private H2Stream? _stream;
     private Headers? _trailersToSend;
     private int _given;
@@ -88,19 +88,15 @@ internal sealed class H2UpstreamStream(H2Upstream connection) : IUpstreamStream
         return _unsent.IsEmpty ? connection.RoomAsync(deadline) : DrainAsync(deadline);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<IoStatus> ReadHeadAsync(ResponseHead room, Deadline deadline)
+    public bool TryReadHead(ResponseHead room, out IoStatus status)
     {
-        while (!_headArrived)
-        {
-            if (IsDead) return DeadStatus();
-
-            var status = await _news.WaitAsync(deadline);
-            if (status != IoStatus.Ok) return status;
-        }
+        var isHere = _headArrived;
         _headArrived = false;
-        return IoStatus.Ok;
+        status = isHere ? IoStatus.Ok : DeadStatus();
+        return isHere || IsDead;
     }
+
+    public ValueTask<IoStatus> WaitHeadAsync(Deadline deadline) => _news.WaitAsync(deadline);
 
     public bool TryRead(out BodyPiece piece)
     {
@@ -110,7 +106,7 @@ internal sealed class H2UpstreamStream(H2Upstream connection) : IUpstreamStream
         return _given > 0 || _remoteEnded;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public async ValueTask<IoStatus> WaitAsync(Deadline deadline)
     {
         GiveWindowBack();
@@ -225,7 +221,7 @@ internal sealed class H2UpstreamStream(H2Upstream connection) : IUpstreamStream
 
     private IoStatus DeadStatus() => _connectionEnd == IoStatus.Aborted ? IoStatus.Aborted : IoStatus.Reset;
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<IoStatus> DrainAsync(Deadline deadline)
     {
         while (!_unsent.IsEmpty)

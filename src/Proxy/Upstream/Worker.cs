@@ -17,6 +17,7 @@ internal sealed class Worker
     private readonly Dictionary<string, byte[]> _bytes = [];
     private readonly byte[] _date = new byte[29];
     private string _lastText = "";
+    private (string? Name, ClusterState? State) _lastCluster;
     private byte[] _lastBytes = [];
     private readonly Dictionary<byte[], WorkloadLabels?> _peers = new(BytesComparer.Instance);
     private long _streamIds, _connectionIds, _dateSecond = -1;
@@ -59,7 +60,14 @@ internal sealed class Worker
     /// <summary>The whole process is on its way out: responses close their connections.</summary>
     public bool IsDraining { get; set; }
 
-    public ClusterState? Cluster(string name) => _clusters.GetValueOrDefault(name);
+    public ClusterState? Cluster(string name)
+    {
+        if (ReferenceEquals(name, _lastCluster.Name)) return _lastCluster.State;
+
+        var state = _clusters.GetValueOrDefault(name);
+        if (state is not null) _lastCluster = (name, state);
+        return state;
+    }
 
     // Ids are unique over loops without any loop asking another.
     public long NextStreamId() => (++_streamIds << 8) | (uint)Index;
@@ -111,6 +119,7 @@ internal sealed class Worker
         Loop.AssertOwned();
         var before = Snapshot;
         Snapshot = snapshot;
+        _lastCluster = default;
         Secure.Use(snapshot.Secrets);
         // Who was believed under a root that is gone must show itself anew.
         if (TrustedRoots.HasLost(before.Secrets, snapshot.Secrets))

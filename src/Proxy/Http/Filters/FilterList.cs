@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Mesh.Net;
 
 namespace Mesh.Proxy.Http.Filters;
 
@@ -34,7 +35,7 @@ internal sealed class FilterList(params HttpFilter[] filters)
         for (var i = filters.Length - 1; i >= 0; i--) filters[i].OnEnd(exchange);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     private async ValueTask<Failure?> GoOnAsync(Exchange exchange, ValueTask<Failure?> waiting, int next)
     {
         var refusal = await waiting;
