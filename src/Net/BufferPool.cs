@@ -48,6 +48,13 @@ public sealed class BufferPool
         Free(buffer.Length).Push(buffer);
     }
 
+    /// <summary>Lets go of all that waits for its next use.</summary>
+    public void Trim()
+    {
+        foreach (var free in _free) free.Clear();
+        KeptBytes = 0;
+    }
+
     private Stack<byte[]> Free(int size) => _free[BitOperations.Log2((uint)size) - SmallestShift];
 
     private static Stack<byte[]>[] CreateStacks()

@@ -55,6 +55,9 @@ internal sealed record Bootstrap
     /// <summary>HTTP/2 between this mesh's own sidecars (performance: one connection carries many HTTP/1.1 exchanges).</summary>
     public required bool Http2BetweenSidecars { get; init; }
 
+    /// <summary>A caller who sends a request's body slower than this on average is cut; 0: nobody is.</summary>
+    public int RequestBodyBytesPerSecondMin { get; init; }
+
     public required string? AppProbers { get; init; }
     public required string? PrometheusAnnotations { get; init; }
     public required string LogLevel { get; init; }
@@ -130,6 +133,7 @@ internal sealed record Bootstrap
             MinimumDrain = env.Duration("MINIMUM_DRAIN_DURATION") ?? TimeSpan.FromSeconds(5),
             ExitOnZeroActiveConnections = env.Text("EXIT_ON_ZERO_ACTIVE_CONNECTIONS") == "true",
             Http2BetweenSidecars = env.Text("HTTP2_BETWEEN_SIDECARS") != "false",
+            RequestBodyBytesPerSecondMin = BodyRate(env, role),
             AppProbers = env.Text("ISTIO_KUBE_APP_PROBERS"),
             PrometheusAnnotations = env.Text("ISTIO_PROMETHEUS_ANNOTATIONS"),
             LogLevel = env.Text("MESH_LOG_LEVEL") ?? "info",
@@ -158,6 +162,15 @@ internal sealed record Bootstrap
         var asked = flags.Value("concurrency") ?? Text(config, "concurrency");
         var count = asked is not null && int.TryParse(asked, CultureInfo.InvariantCulture, out var n) ? n : CpuLimit(env);
         return count <= 0 ? System.Environment.ProcessorCount : Math.Min(count, 128);
+    }
+
+    // Callers of a gateway are anybody; those of a sidecar are the mesh's own, who may stream as slowly as they like.
+    private static int BodyRate(Environment env, string role)
+    {
+        if (env.Text("REQUEST_BODY_BYTES_PER_SECOND_MIN") is not { } text) return role == "router" ? 240 : 0;
+
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var rate)
+            ? rate : throw new BootstrapException($"REQUEST_BODY_BYTES_PER_SECOND_MIN: '{text}' is no number of bytes; give one, or 0 for no minimum");
     }
 
     /// <summary>The whole cores the container may use, at least one.</summary>

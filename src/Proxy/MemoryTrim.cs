@@ -35,6 +35,18 @@ internal sealed class MemoryTrim(TimeProvider time, Func<long> allocatedBytes, A
         }
     }
 
+    /// <summary>Memory runs out: now, but not at every look. Any thread.</summary>
+    public void Now()
+    {
+        lock (_look)
+        {
+            if (_lastAt is { } last && time.GetElapsedTime(last) < Quiet) return;
+
+            giveBack();
+            (_lastAt, _allocatedAtLast) = (time.GetTimestamp(), allocatedBytes());
+        }
+    }
+
     public void Dispose() => _timer?.Dispose();
 
     private void Look()

@@ -19,6 +19,7 @@ internal sealed class Sidecar : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly long _startedAt;
     private readonly long[] _applied;
+    private readonly MemoryPressure? _pressure;
     private bool _isReady;
 
     public Sidecar(Bootstrap bootstrap, IReadOnlyDictionary<string, string> environment, Func<Transport> transport, TlsProvider tls, TimeProvider time, int seed, ILogger log)
@@ -27,6 +28,7 @@ internal sealed class Sidecar : IDisposable
         _startedAt = time.GetTimestamp();
         Node = NodeOf(bootstrap, environment);
         Gate = new(ProcessLimits.ConnectionsMax());
+        _pressure = Watch(new());
         Keeper = new(time, Publish, PostToControl, log);
         Certificates = new(bootstrap, Keeper, time, new Random(seed), log);
         _applied = new long[bootstrap.LoopCount];
@@ -87,6 +89,7 @@ internal sealed class Sidecar : IDisposable
     /// <summary>Starts the loops, asks for the certificate and the configuration.</summary>
     public void Start()
     {
+        _pressure?.Start();
         Observe.Log.Starts(_log, Bootstrap.Role, Bootstrap.NodeId, Loops.Count, Bootstrap.DiscoveryAddress);
         foreach (var (worker, _) in Loops) worker.Loop.Start($"loop {worker.Index}");
 
@@ -139,7 +142,30 @@ internal sealed class Sidecar : IDisposable
         foreach (var (worker, _) in Loops) worker.Loop.Stop();
         Keeper.Dispose();
         Memory?.Dispose();
+        _pressure?.Dispose();
         Files.Dispose();
+    }
+
+    /// <summary>Sheds load while the container's memory runs out; given back is what only waits to be used again.</summary>
+    private MemoryPressure? Watch(ContainerMemory container)
+    {
+        if (container.LimitBytes is null) return null;
+
+        var before = Pressure.None;
+        // The collector has a limit of its own below the container's.
+        double Share() => Math.Max(container.Share(), HeapShare());
+        double HeapShare() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes is > 0 and var most ? GC.GetTotalMemory(false) / (double)most : 0;
+        return new(_time, Share, level =>
+        {
+            if (level != before) Observe.Log.MemoryPressure(_log, level, (int)(Share() * 100));
+            before = level;
+            OnLoops((worker, _) =>
+            {
+                worker.Pressure = level;
+                if (level != Pressure.None) worker.Loop.Buffers.Trim();
+            });
+            if (level == Pressure.Critical) Memory?.Now();
+        });
     }
 
     private (Worker, Listeners) CreateLoop(int index, Transport transport, TlsProvider tls, int seed)
@@ -207,6 +233,7 @@ internal sealed class Sidecar : IDisposable
             Identity = bootstrap.Identity,
             PeerMetadata = ControlNode.PeerMetadata(bootstrap),
             Http2BetweenSidecars = bootstrap.Http2BetweenSidecars,
+            RequestBodyBytesPerSecondMin = bootstrap.RequestBodyBytesPerSecondMin,
             Environment = environment,
             PodLabels = labels,
             InstanceIp = bootstrap.InstanceIp,

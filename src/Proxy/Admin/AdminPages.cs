@@ -78,6 +78,7 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
         yield return new("process_cpu_seconds_total", "", Environment.CpuUsage.TotalTime.TotalSeconds, true);
         yield return new("process_resident_memory_bytes", "", Environment.WorkingSet);
         yield return new("mesh_connections_shed_total", "", counters.Sum(c => c.ConnectionsShed), true);
+        yield return new("mesh_requests_shed_total", "", counters.Sum(c => c.RequestsShed), true);
         yield return new("mesh_protocol_errors_total", "", counters.Sum(c => c.ProtocolErrors), true);
         yield return new("mesh_tls_handshakes_total", "", counters.Sum(c => c.TlsHandshakes), true);
         yield return new("mesh_tls_failures_total", "", counters.Sum(c => c.TlsFailures), true);

@@ -21,7 +21,7 @@ internal static class AcceptLoop
     private static async Task ServeAsync(ListenerState state, Connection io)
     {
         var worker = state.Owner.Worker;
-        if (!state.Owner.Gate.TryEnter())
+        if (worker.Pressure == Pressure.Critical || !state.Owner.Gate.TryEnter())
         {
             worker.Counters.ConnectionsShed++;
             io.Abort();

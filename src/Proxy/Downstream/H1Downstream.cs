@@ -108,7 +108,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     {
         _owesContinue = false;
         // An answer to a request that is not all here yet ends the connection, as Envoy does it: what is still to come need not be read to find the next request behind it.
-        if (head.Body.Kind == BodyKind.Tunnel || _isDraining || _worker.IsDraining && _chain.DrainsWithWorker || !_exchange.Upload.HasEnded) _keepAlive = false;
+        if (head.Body.Kind == BodyKind.Tunnel || _isDraining || _worker.Pressure != Pressure.None || _worker.IsDraining && _chain.DrainsWithWorker || !_exchange.Upload.HasEnded) _keepAlive = false;
         head.KeepAlive = _keepAlive;
         var noBody = head.Status is < 200 and not 101 or 204 or 304 || _request.Method == Method.Head;
         var endsWithConnection = H1Writer.EndsWithConnection(head.Body, _request.Version);

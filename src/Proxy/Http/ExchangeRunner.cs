@@ -18,6 +18,7 @@ internal sealed class ExchangeRunner(FilterList filters)
     [AsyncMethodBuilder(typeof(LoopMethodBuilder<>))]
     public async ValueTask<Failure?> RunAsync(Exchange exchange)
     {
+        if (exchange.Worker.Pressure == Pressure.Critical) return await ReplyAsync(exchange, Shed(exchange));
         if (RequestEntry.Prepare(exchange) is { } malformed) return await ReplyAsync(exchange, malformed);
         if (Downstream.Misdirection.IsOne(exchange)) return await ReplyAsync(exchange, Downstream.Misdirection.Answer(exchange));
 
@@ -58,6 +59,13 @@ internal sealed class ExchangeRunner(FilterList filters)
             await exchange.PauseAsync(RetryPolicy.Backoff(retry!, exchange.Attempt, exchange.Random));
             if (exchange.CutBy is { } by) return await ReplyAsync(exchange, new(by, Side.Upstream));
         }
+    }
+
+    /// <summary>Early, before anything is spent on it: better a quick no than a process killed with all it carries.</summary>
+    private static Failure Shed(Exchange exchange)
+    {
+        exchange.Worker.Counters.RequestsShed++;
+        return new(FailureKind.Overloaded, Side.Local);
     }
 
     /// <summary>Before the filters run, who look at route and cluster: an answer of theirs is counted and logged under both.</summary>

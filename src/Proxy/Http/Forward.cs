@@ -107,7 +107,7 @@ internal static class Forwarding
     {
         if (exchange.CutBy is { } cut)
         {
-            var side = cut is FailureKind.DownstreamClosed or FailureKind.DownstreamReset or FailureKind.DownstreamProtocolError or FailureKind.BadHttp1 ? Side.Downstream : Side.Upstream;
+            var side = cut is FailureKind.DownstreamClosed or FailureKind.DownstreamReset or FailureKind.DownstreamProtocolError or FailureKind.BadHttp1 or FailureKind.RequestTimeout ? Side.Downstream : Side.Upstream;
             return new(cut, side);
         }
         return new(upstream.Explain(status), Side.Upstream) { BeforeRequestSent = !upstream.RequestSent };

@@ -20,10 +20,15 @@ internal sealed class Upload(Exchange exchange)
     /// <summary>Room of one loop for the large ones.</summary>
     private const int ReplayBytesOfLoop = 32 * 1024 * 1024;
 
+    /// <summary>Before the average counts.</summary>
+    private const int RateGraceSeconds = 5;
+
     private readonly ByteQueue _replay = new(exchange.Loop.Buffers);
     private IUpstreamStream? _sink;
     private System.Collections.Immutable.ImmutableArray<Config.Mirror> _mirrors = [];
     private ValueTask _pump;
+    private long _ratedFrom;
+    private int _rate;
     private bool _isPumping, _discards;
     private int _charged;
 
@@ -41,6 +46,8 @@ internal sealed class Upload(Exchange exchange)
         HasEnded = false;
         IsReplayable = true;
         (_sink, _isPumping, _discards, _mirrors) = (null, false, false, []);
+        _rate = exchange.IsGrpc ? 0 : exchange.Worker.Node.RequestBodyBytesPerSecondMin;
+        _ratedFrom = exchange.StartedAt;
     }
 
     /// <summary>Copies to send once the whole body is here; a body too large to be kept is not copied.</summary>
@@ -139,7 +146,7 @@ internal sealed class Upload(Exchange exchange)
     {
         HasEnded = false;
         ForgetReplay();
-        _sink = sink;
+        (_sink, _rate) = (sink, 0);
         Run();
     }
 
@@ -166,20 +173,38 @@ internal sealed class Upload(Exchange exchange)
             {
                 Pass(piece);
                 // A sink that fails is the response's affair: its reader finds out.
-                if (_sink is { } sink && (HasEnded || sink.Backlog > BacklogBytesMax)) await sink.FlushAsync(Deadline.Never);
+                if (_sink is { } sink && (HasEnded || sink.Backlog > BacklogBytesMax)) await FlushAsync(sink);
                 continue;
             }
 
             // About to wait: let the upstream have what is there.
-            if (_sink is { Backlog: > 0 } waiting) await waiting.FlushAsync(Deadline.Never);
+            if (_sink is { Backlog: > 0 } waiting) await FlushAsync(waiting);
 
-            var status = await source.WaitAsync(Deadline.Never);
+            var status = await source.WaitAsync(RateDeadline());
             if (status == IoStatus.Ok) continue;
 
-            if (!_discards) exchange.Cut(source.Problem.IsNone ? source.GoneAs : source.BrokenAs);
+            if (status == IoStatus.TimedOut && !_discards) exchange.Cut(FailureKind.RequestTimeout);
+            else if (!_discards) exchange.Cut(source.Problem.IsNone ? source.GoneAs : source.BrokenAs);
             break;
         }
         _isPumping = false;
+    }
+
+    // While the upstream does not keep up the caller cannot send: that is not held against him.
+    private async ValueTask FlushAsync(IUpstreamStream sink)
+    {
+        var before = exchange.Clock.GetTimestamp();
+        await sink.FlushAsync(Deadline.Never);
+        _ratedFrom += exchange.Clock.GetTimestamp() - before;
+    }
+
+    /// <summary>When the average falls below the least that is asked: callers who send a byte a minute must not hold any number of requests open.</summary>
+    private Deadline RateDeadline()
+    {
+        if (_rate == 0 || _discards) return Deadline.Never;
+
+        const long second = 1_000_000_000;
+        return new(_ratedFrom + RateGraceSeconds * second + Math.Min(exchange.RequestBytes / _rate, 1_000_000) * second);
     }
 
     private void Pass(in BodyPiece piece)

@@ -49,6 +49,9 @@ internal static partial class Log
     [LoggerMessage(13, LogLevel.Warning, "snapshot for restart: {Reason}")]
     public static partial void SnapshotNotKept(ILogger log, string reason);
 
+    [LoggerMessage(31, LogLevel.Warning, "memory pressure is {Level}: {Percent} % of the container's limit")]
+    public static partial void MemoryPressure(ILogger log, Pressure level, int percent);
+
     [LoggerMessage(14, LogLevel.Debug, "live traffic is not reported now: {Reason}")]
     public static partial void TrafficReportEnded(ILogger log, string reason);
 }

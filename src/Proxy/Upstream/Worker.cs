@@ -60,6 +60,9 @@ internal sealed class Worker
     /// <summary>The whole process is on its way out: responses close their connections.</summary>
     public bool IsDraining { get; set; }
 
+    /// <summary>How near the process is to its memory's end.</summary>
+    public Pressure Pressure { get; set; }
+
     public ClusterState? Cluster(string name)
     {
         if (ReferenceEquals(name, _lastCluster.Name)) return _lastCluster.State;
@@ -161,6 +164,8 @@ internal sealed record ProxyNode
     public string PeerMetadata { get; init; } = "";
     /// <summary>HTTP/2 between this mesh's own sidecars.</summary>
     public bool Http2BetweenSidecars { get; init; } = true;
+    /// <summary>The least that a request's body must bring, on average after a grace; 0: nothing.</summary>
+    public int RequestBodyBytesPerSecondMin { get; init; }
     /// <summary>%ENVIRONMENT(X)% and custom tags read from here, never from the process.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
     public IReadOnlyDictionary<string, string> PodLabels { get; init; } = new Dictionary<string, string>();
