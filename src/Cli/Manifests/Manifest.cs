@@ -22,7 +22,11 @@ internal static class Manifest
         if (spec.Enabled("base"))
             components.Add(Make("Base", "Istio core", [.. Crds(), .. Chart.Render("base", spec.ChartValues("base"), spec.Namespace)], spec));
         if (spec.Enabled("pilot"))
-            components.Add(Make("Pilot", "Istiod", Chart.Render("istiod", spec.ChartValues("istiod"), spec.Namespace), spec));
+        {
+            var objects = Chart.Render("istiod", spec.ChartValues("istiod"), spec.Namespace);
+            K8sSettings.Apply(spec.Spec.At("components", "pilot", "k8s") as JsonObject, objects);
+            components.Add(Make("Pilot", "Istiod", objects, spec));
+        }
 
         var gateways = spec.Gateways.ToList();
         foreach (var (name, title, kind) in ((string, string, string)[])[("IngressGateways", "Ingress gateways", "istio-ingressgateway"), ("EgressGateways", "Egress gateways", "istio-egressgateway")])
@@ -43,19 +47,10 @@ internal static class Manifest
         var settings = Overlay.Of(values.At("gateways", kind) as JsonObject, new JsonObject { ["enabled"] = true });
         if (gateway["name"].Text() is { Length: > 0 } name) settings["name"] = name;
         if (gateway["label"] is JsonObject labels) settings["labels"] = Overlay.Of(settings["labels"] as JsonObject, labels);
-        if (gateway["k8s"] is JsonObject k8s) FromK8s(settings, k8s);
         values["gateways"] = new JsonObject { [kind] = settings };
-        return Chart.Render("gateways", values, gateway["namespace"].Text() ?? spec.Namespace);
-    }
-
-    /// <summary>The parts of IstioOperator's `k8s` that have a value of the chart.</summary>
-    private static void FromK8s(JsonObject settings, JsonObject k8s)
-    {
-        foreach (var (from, to) in ((string, string)[])[("resources", "resources"), ("nodeSelector", "nodeSelector"), ("tolerations", "tolerations"), ("affinity", "affinity"), ("podAnnotations", "podAnnotations"), ("serviceAnnotations", "serviceAnnotations"), ("replicaCount", "replicaCount")])
-            if (k8s[from] is { } value) settings[to] = value.DeepClone();
-        if (k8s["service"] is not JsonObject service) return;
-        foreach (var key in (string[])["type", "ports", "loadBalancerIP", "loadBalancerSourceRanges", "externalTrafficPolicy"])
-            if (service[key] is { } value) settings[key] = value.DeepClone();
+        var objects = Chart.Render("gateways", values, gateway["namespace"].Text() ?? spec.Namespace);
+        K8sSettings.Apply(gateway["k8s"] as JsonObject, objects);
+        return objects;
     }
 
     private static Component Make(string name, string title, IReadOnlyList<JsonObject> objects, InstallSpec spec)

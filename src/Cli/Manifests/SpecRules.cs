@@ -44,6 +44,7 @@ internal static class SpecRules
             foreach (var part in component is JsonArray list ? list.OfType<JsonObject>() : component is JsonObject one ? [one] : [])
             {
                 if (part.FirstOrDefault(field => !ComponentFields.Contains(field.Key)).Key is { } field) return $"json: unknown field \"{field}\"";
+                if (part["k8s"] is JsonObject k8s && K8sSettings.Problem(k8s) is { } unknown) return $"json: unknown field \"{unknown}\"";
                 if (part["enabled"] is { } enabled && enabled.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False))
                     return $"json: cannot unmarshal {(enabled.GetValueKind() == JsonValueKind.Number ? "number" : "string")} into Go struct field ComponentSpec.spec.components.{name}.enabled of type bool";
             }

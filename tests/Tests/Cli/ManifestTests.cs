@@ -29,6 +29,7 @@ public sealed class ManifestTests
     [InlineData("--set nonsense", "could not unmarshal: json: unknown field \"nonsense\"")]
     [InlineData("--set values.nosuch=1", "could not unmarshal: error unmarshaling JSON: while decoding JSON: unknown field \"nosuch\" in istio.operator.v1alpha1.Values")]
     [InlineData("--set values.pilot.autoscaleEnabledd=1", "could not unmarshal: error unmarshaling JSON: while decoding JSON: unknown field \"autoscaleEnabledd\" in istio.operator.v1alpha1.PilotConfig")]
+    [InlineData("--set components.pilot.k8s.replicas=2", "could not unmarshal: json: unknown field \"replicas\"")]
     [InlineData("--set components.pilot.enabled=maybe", "could not unmarshal: json: cannot unmarshal string into Go struct field ComponentSpec.spec.components.pilot.enabled of type bool")]
     [InlineData("--set profile=ambient", "profile \"ambient\" cannot be installed: ambient mode needs ztunnel and the CNI node agent, which this mesh does not have: use \"default\" (sidecars)")]
     [InlineData("-f nosuch.yaml", "merge inputs: open nosuch.yaml: no such file or directory")]
@@ -52,6 +53,41 @@ public sealed class ManifestTests
 
         Assert.StartsWith("flag.example/", istiod.At("spec", "template", "spec", "containers").Objects().Single()["image"].Text());
         Assert.Equal(("other", "debug"), (values.At("global", "proxy", "image").Text(), values.At("global", "proxy", "logLevel").Text()));
+    }
+
+    [Fact]
+    public void What_a_component_says_of_Kubernetes_is_laid_over_its_objects()
+    {
+        const string file = """
+            spec:
+              values: {pilot: {autoscaleMin: 2}}
+              components:
+                pilot:
+                  k8s:
+                    replicaCount: 9
+                    env: [{name: PILOT_TRACE_SAMPLING, value: '5'}, {name: MORE, value: x}]
+                    resources: {requests: {cpu: 7m}}
+                    nodeSelector: {disk: ssd}
+                    hpaSpec: {maxReplicas: 4}
+                    podDisruptionBudget: {maxUnavailable: 1}
+                    overlays:
+                    - {kind: Deployment, name: istiod, patches: [{path: 'spec.template.spec.containers.[name:discovery].args.[-1]', value: --verbose}, {path: 'metadata.labels.a\.b', value: c}, {path: 'spec.template.spec.volumes.[name:cacerts]'}]}
+                ingressGateways:
+                - {name: istio-ingressgateway, enabled: true, k8s: {service: {type: NodePort}, podAnnotations: {note: here}, hpaSpec: {minReplicas: 3}}}
+            """;
+        var objects = Manifest.InOrder(Manifest.Render(InstallSpec.Read([("a.yaml", file)], [], null, false, out var error)!));
+        Assert.Equal("", error);
+        JsonObject Named(string kind, string name) => objects.Single(o => o["kind"].Text() == kind && o.At("metadata", "name").Text() == name);
+
+        var istiod = Named("Deployment", "istiod");
+        var container = istiod.At("spec", "template", "spec", "containers").Objects().Single();
+        Assert.Null(istiod.At("spec", "replicas")); // the scaler decides
+        Assert.Equal(("5", "x"), (container["env"].Named("PILOT_TRACE_SAMPLING")!["value"].Text(), container["env"].Named("MORE")!["value"].Text()));
+        Assert.Equal(("7m", "--verbose", "ssd", "c"), (container.At("resources", "requests", "cpu").Text(), container["args"].Texts().Last(), istiod.At("spec", "template", "spec", "nodeSelector", "disk").Text(), istiod.At("metadata", "labels", "a.b").Text()));
+        Assert.Null(istiod.At("spec", "template", "spec", "volumes").Named("cacerts"));
+        Assert.Equal((2, 4), (Named("HorizontalPodAutoscaler", "istiod").At("spec", "minReplicas").Integer(), Named("HorizontalPodAutoscaler", "istiod").At("spec", "maxReplicas").Integer()));
+        Assert.Equal((null, 1), (Named("PodDisruptionBudget", "istiod").At("spec", "minAvailable").Integer(), Named("PodDisruptionBudget", "istiod").At("spec", "maxUnavailable").Integer()));
+        Assert.Equal(("NodePort", "here", 3), (Named("Service", "istio-ingressgateway").At("spec", "type").Text(), Named("Deployment", "istio-ingressgateway").At("spec", "template", "metadata", "annotations", "note").Text(), Named("HorizontalPodAutoscaler", "istio-ingressgateway").At("spec", "minReplicas").Integer()));
     }
 
     [Fact]
