@@ -37,7 +37,7 @@ internal static class H1Request
         target = new(lastSpace - bytes.Length, bytes.Length);
         bytes = bytes.TrimEnd((byte)' ');
         target = new(target.Offset, bytes.Length);
-        if (bytes.IsEmpty || bytes.ContainsAny(HttpChars.BadTargetBytes)) return H1Errors.BadTarget;
+        if (bytes.IsEmpty || bytes.ContainsAny(HttpChars.BadTargetBytes)) return H1Errors.BadRequestLine;
         if (version[5] == '1' && version[7] == '1') return default;
 
         head.Version = HttpVersion.Http10;

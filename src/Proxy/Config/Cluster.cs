@@ -24,7 +24,6 @@ internal sealed record Cluster
     public CircuitLimits Limits { get; init; } = new();
     public CircuitLimits HighPriorityLimits { get; init; } = new();
     public OutlierSettings? Outliers { get; init; }
-    public ImmutableArray<HealthCheckSettings> HealthChecks { get; init; } = [];
     public DnsSettings Dns { get; init; } = new();
 
     // How to speak to them.
@@ -135,26 +134,4 @@ internal sealed record OutlierSettings
     public bool SuccessfulActiveCheckUnejects { get; init; } = true;
     /// <summary>Instead of 5xx, these statuses count as errors; empty: 5xx.</summary>
     public ImmutableArray<Int64Range> HttpErrorCodes { get; init; } = [];
-}
-
-internal enum HealthCheckKind { Http, Tcp, Grpc }
-
-internal sealed record HealthCheckSettings(HealthCheckKind Kind)
-{
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(1);
-    public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(10);
-    public TimeSpan InitialJitter { get; init; }
-    public TimeSpan IntervalJitter { get; init; }
-    public uint UnhealthyThreshold { get; init; } = 3;
-    public uint HealthyThreshold { get; init; } = 1;
-    public TimeSpan? NoTrafficInterval { get; init; }
-    public TimeSpan? UnhealthyInterval { get; init; }
-    public string Host { get; init; } = "";
-    public string Path { get; init; } = "/";
-    public string Method { get; init; } = "GET";
-    public ImmutableArray<Int64Range> ExpectedStatuses { get; init; } = [new(200, 201)];
-    public string GrpcService { get; init; } = "";
-    public bool UseHttp2 { get; init; }
-    public ReadOnlyMemory<byte> TcpSend { get; init; }
-    public ImmutableArray<ReadOnlyMemory<byte>> TcpReceive { get; init; } = [];
 }

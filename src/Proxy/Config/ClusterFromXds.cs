@@ -19,6 +19,8 @@ internal static class ClusterFromXds
         if (proto.Name.Length == 0) throw new ConfigRefusedException("name", "is missing");
         if (proto.TransportSocketMatcher is not null) throw new ConfigRefusedException("transport_socket_matcher", "matching trees are not supported; use transport_socket_matches");
 
+        if (proto.HealthChecks.Count > 0) throw new ConfigRefusedException("health_checks", "active health checks are not supported; readiness and outlier_detection say which endpoints are well");
+
         var (discovery, dns) = Discovery(proto);
         var cluster = new Cluster
         {
@@ -34,7 +36,6 @@ internal static class ClusterFromXds
             Limits = Limits(proto.CircuitBreakers, RoutingPriority.Default),
             HighPriorityLimits = Limits(proto.CircuitBreakers, RoutingPriority.High),
             Outliers = In("outlier_detection", proto.OutlierDetection, Outliers),
-            HealthChecks = Each("health_checks", proto.HealthChecks, HealthCheck),
             KeepAlive = KeepAlive(proto.UpstreamConnectionOptions?.TcpKeepalive),
             BindAddress = proto.UpstreamBindConfig?.SourceAddress is { } bind
                 ? IPAddress.TryParse(bind.Address, out var address) ? address : throw new ConfigRefusedException("upstream_bind_config.source_address", $"'{bind.Address}' is not an IP address")
@@ -211,41 +212,4 @@ internal static class ClusterFromXds
     }
 
     private static TimeSpan Max(TimeSpan a, TimeSpan b) => a > b ? a : b;
-
-    private static HealthCheckSettings HealthCheck(HealthCheck proto)
-    {
-        var http = proto.HttpHealthCheck;
-        return new(proto.HealthCheckerCase switch
-        {
-            Envoy.Config.Core.V3.HealthCheck.HealthCheckerOneofCase.HttpHealthCheck => HealthCheckKind.Http,
-            Envoy.Config.Core.V3.HealthCheck.HealthCheckerOneofCase.TcpHealthCheck => HealthCheckKind.Tcp,
-            Envoy.Config.Core.V3.HealthCheck.HealthCheckerOneofCase.GrpcHealthCheck => HealthCheckKind.Grpc,
-            var other => throw new ConfigRefusedException($"a health check of kind {other} is not supported"),
-        })
-        {
-            Timeout = Limit(proto.Timeout) ?? throw new ConfigRefusedException("timeout", "is missing"),
-            Interval = Limit(proto.Interval) ?? throw new ConfigRefusedException("interval", "is missing"),
-            InitialJitter = Span(proto.InitialJitter) ?? TimeSpan.Zero,
-            IntervalJitter = Span(proto.IntervalJitter) ?? TimeSpan.Zero,
-            UnhealthyThreshold = Math.Max(1, proto.UnhealthyThreshold ?? 3),
-            HealthyThreshold = Math.Max(1, proto.HealthyThreshold ?? 1),
-            NoTrafficInterval = Limit(proto.NoTrafficInterval),
-            UnhealthyInterval = Limit(proto.UnhealthyInterval),
-            Host = http?.Host ?? proto.GrpcHealthCheck?.Authority ?? "",
-            Path = http?.Path ?? "/",
-            Method = http?.Method is { } method and not RequestMethod.MethodUnspecified ? method.ToString().ToUpperInvariant() : "GET",
-            ExpectedStatuses = http is { ExpectedStatuses.Count: > 0 } ? [.. http.ExpectedStatuses.Select(range => new Int64Range(range.Start, range.End))] : [new(200, 201)],
-            GrpcService = proto.GrpcHealthCheck?.ServiceName ?? "",
-            UseHttp2 = http?.CodecClientType == Envoy.Type.V3.CodecClientType.Http2,
-            TcpSend = Payload(proto.TcpHealthCheck?.Send),
-            TcpReceive = proto.TcpHealthCheck is { } tcp ? [.. tcp.Receive.Select(Payload)] : [],
-        };
-    }
-
-    private static ReadOnlyMemory<byte> Payload(HealthCheck.Types.Payload? payload) => payload?.PayloadCase switch
-    {
-        Envoy.Config.Core.V3.HealthCheck.Types.Payload.PayloadOneofCase.Text => Convert.FromHexString(payload.Text),
-        Envoy.Config.Core.V3.HealthCheck.Types.Payload.PayloadOneofCase.Binary => payload.Binary.Memory,
-        _ => default,
-    };
 }

@@ -134,7 +134,7 @@ internal static class RouteFromXds
             Match = match,
             Action = proto.ActionCase switch
             {
-                Proto.Route.ActionOneofCase.Route_ => In("route", proto.Route_, ReadForward),
+                Proto.Route.ActionOneofCase.Route_ => In("route", proto.Route_, action => ReadForward(Supported(action))),
                 Proto.Route.ActionOneofCase.Redirect => In("redirect", proto.Redirect, ReadRedirect),
                 Proto.Route.ActionOneofCase.DirectResponse => In("direct_response", proto.DirectResponse, direct => ReadDirect(direct, bodyMax)),
                 Proto.Route.ActionOneofCase.NonForwardingAction => new NonForwarding(),
@@ -187,6 +187,14 @@ internal static class RouteFromXds
         StripQuery = proto.StripQuery,
     };
 
+    // What would be asked for and not done is refused, so that it is seen.
+    private static Proto.RouteAction Supported(Proto.RouteAction proto)
+    {
+        if (proto.HedgePolicy is not null) throw new ConfigRefusedException("hedge_policy", "is not supported; a retry with per_try_timeout asks again");
+        if (proto.InternalRedirectPolicy is { MaxInternalRedirects: not 0 }) throw new ConfigRefusedException("internal_redirect_policy", "is not supported; the redirect goes to the caller");
+        return proto;
+    }
+
     private static Forward ReadForward(Proto.RouteAction proto) => new()
     {
         Clusters = proto.ClusterSpecifierCase switch
@@ -229,7 +237,6 @@ internal static class RouteFromXds
         Upgrades = [.. proto.UpgradeConfigs.Select(upgrade => new UpgradeSettings(upgrade.UpgradeType.ToLowerInvariant(), upgrade.Enabled ?? true))],
         MetadataMatch = SubsetCriteria(proto.MetadataMatch),
         HighPriority = proto.Priority == Envoy.Config.Core.V3.RoutingPriority.High,
-        InternalRedirectsMax = proto.InternalRedirectPolicy is { } redirects ? redirects.MaxInternalRedirects ?? 1 : 0,
     };
 
     private static ImmutableArray<Config.WeightedCluster> ReadWeighted(Proto.WeightedCluster proto)

@@ -147,7 +147,6 @@ internal sealed record Forward : RouteAction
     public ImmutableArray<UpgradeSettings> Upgrades { get; init; } = [];
     public ImmutableDictionary<string, MetadataValue>? MetadataMatch { get; init; }
     public bool HighPriority { get; init; }
-    public uint InternalRedirectsMax { get; init; }
 }
 
 /// <summary>How long a stream of this route may live in all, whatever moves on it. Zero is no limit.</summary>

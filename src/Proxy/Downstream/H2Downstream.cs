@@ -31,7 +31,7 @@ internal sealed class H2Downstream : ILiveConnection
     {
         (_worker, _client, _io, Chain) = (worker, client, io, chain);
         _isMesh = client.Alpn == TlsContexts.MeshH2;
-        _session = new(H2Role.Server, chain.H2, chain.Limits, io.Output, new H2StreamPool());
+        _session = new(H2Role.Server, chain.H2, _isMesh ? chain.MeshLimits : chain.Limits, io.Output, new H2StreamPool());
         _idleTimer = new(io.Loop, OnIdle);
         _drainTimer = new(io.Loop, NameLastStream);
         _certificateTimer = new(io.Loop, Drain);

@@ -23,6 +23,7 @@ internal sealed class HttpChain
             JoinRepeatedHost = true,
             RefuseUnderscores = settings.UnderscoreHeaders == UnderscoreHeaders.RejectRequest,
         };
+        MeshLimits = Limits with { FieldCountMax = Limits.FieldCountMax + 32, HeadBytesMax = Limits.HeadBytesMax + 16 * 1024 };
         H2 = H2Settings.Default with
         {
             MaxConcurrentStreams = (int)Math.Clamp(settings.Http2.ConcurrentStreamsMax ?? 1024, 1, 1_000_000),
@@ -35,6 +36,8 @@ internal sealed class HttpChain
     public HttpConnectionSettings Settings { get; }
     public ExchangeRunner Runner { get; }
     public HttpLimits Limits { get; }
+    /// <summary>For our own sidecars, which have measured the application's request by their own limits and add a little to it.</summary>
+    public HttpLimits MeshLimits { get; }
     public H2Settings H2 { get; }
     /// <summary>Inbound and gateway traffic is told to leave when the process ends; an application's own calls are not.</summary>
     public bool DrainsWithWorker { get; }

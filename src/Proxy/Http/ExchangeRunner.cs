@@ -96,6 +96,7 @@ internal sealed class ExchangeRunner(FilterList filters)
         exchange.Endpoint = endpoint;
         exchange.UpstreamRemote = endpoint.Endpoint.Address.Ip;
         exchange.RememberTried(endpoint);
+        if (exchange.Route?.Action is Forward { AutoHostRewrite: true } forward) Rewrites.RewriteHostTo(exchange, forward, endpoint.Endpoint.Hostname);
         var pool = endpoint.Pools.For(exchange);
         return pool.TryOpen(exchange) is { } stream ? AskAsync(exchange, stream, retry) : ConnectAndAskAsync(exchange, pool, retry);
     }

@@ -22,11 +22,14 @@ internal sealed class H2Upstream
     private int _opened;
     private bool _closed, _draining;
 
+    // The other side may be our own sidecar, which adds a little to what an application may send.
+    private static readonly HttpLimits Limits = HttpLimits.Default with { FieldCountMax = HttpLimits.Default.FieldCountMax + 32, HeadBytesMax = HttpLimits.Default.HeadBytesMax + 16 * 1024 };
+
     public H2Upstream(ConnectionPool pool, UpstreamConnection connection)
     {
         (_pool, Connection, _io) = (pool, connection, connection.Io);
         IsMesh = connection.Alpn == TlsContexts.MeshH2;
-        _session = new(H2Role.Client, SettingsOf(pool.Endpoint.Cluster.Config.Http2), HttpLimits.Default, _io.Output, new H2StreamPool());
+        _session = new(H2Role.Client, SettingsOf(pool.Endpoint.Cluster.Config.Http2), Limits, _io.Output, new H2StreamPool());
         _idleTimer = new(_io.Loop, CloseIfIdle);
     }
 

@@ -45,7 +45,7 @@ public sealed class H1RequestTests
     [InlineData("PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n", "PROPFIND / (a)\n")]
     [InlineData("GET /x HTTP/1.2\r\nHost: a\r\n\r\n", "error 426 low_version\n")]
     [InlineData("GET /x HTTP/1.1\r\nHost: a b\r\n\r\n", "error 400 http.invalid_authority\n")]
-    [InlineData("GET /\u00e9 HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.invalid_url\n")]
+    [InlineData("GET /\u00e9 HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.codec_error\n")]
     [InlineData("GET /x HTTP/1.1\r\nHost: a\r\nX\u0001: 1\r\n\r\n", "error 400 http1.invalid_characters\n")]
     [InlineData("GET /x HTTP/1.1\r\nHost: a\r\nX\u00e9: 1\r\n\r\n", "error 400 http1.codec_error\n")]
     [InlineData("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", "error 400 http1.codec_error\n")]

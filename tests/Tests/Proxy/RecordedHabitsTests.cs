@@ -98,4 +98,26 @@ public sealed class RecordedHabitsTests
 
         Assert.StartsWith($"HTTP/1.1 {status} ", rig.Call($"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"));
     }
+
+    [Theory]
+    [InlineData("hedge"), InlineData("redirect")]
+    public void What_a_route_asks_for_and_nobody_does_is_refused(string what)
+    {
+        var action = new Envoy.Config.Route.V3.RouteAction { Cluster = "server" };
+        if (what == "hedge") action.HedgePolicy = new() { HedgeOnPerTryTimeout = true };
+        else action.InternalRedirectPolicy = new();
+        var table = new Envoy.Config.Route.V3.RouteConfiguration { Name = "80" };
+        table.VirtualHosts.Add(new Envoy.Config.Route.V3.VirtualHost { Name = "all", Domains = { "*" }, Routes = { new Envoy.Config.Route.V3.Route { Match = new() { Prefix = "/" }, Route_ = action } } });
+
+        Assert.Contains("is not supported", Assert.Throws<ConfigRefusedException>(() => RouteFromXds.Read(table)).Message);
+    }
+
+    [Fact]
+    public void A_header_value_with_an_operator_nobody_knows_is_refused_with_its_table()
+    {
+        var table = new Envoy.Config.Route.V3.RouteConfiguration { Name = "80" };
+        table.ResponseHeadersToAdd.Add(new Envoy.Config.Core.V3.HeaderValueOption { Header = new() { Key = "x-a", Value = "%NOT_A_THING%" } });
+
+        Assert.Contains("NOT_A_THING", Assert.Throws<ConfigRefusedException>(() => RouteFromXds.Read(table)).Message);
+    }
 }
