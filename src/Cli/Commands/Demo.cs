@@ -20,6 +20,8 @@ internal static class DemoCommand
             Flag.Text("folder", "where to put the mesh's YAML, which you may edit while it runs; a new temporary folder by default"),
             Flag.Number("rate", "requests per second sent through the gateway", 50),
             Flag.Number("ports-from", "first of the four ports on 127.0.0.1: gateway, xDS, monitoring, readiness", 8080),
+            Flag.Text("ca", "a folder with your own authority: ca-cert.pem, ca-key.pem, cert-chain.pem, root-cert.pem; changed files are taken up while it runs"),
+            Flag.Text("certificate-lifetime", "how long certificates are valid, such as 10s; they are renewed at half of it"),
             Flag.Switch("transparent", "as root: a network namespace for each workload and the real redirection, services called by name"),
         ],
         Run = RunAsync,
@@ -37,7 +39,11 @@ internal static class DemoCommand
 
         using var root = new TemporaryFolder("meshctl-demo-");
         var folder = invocation.Text("folder") is { Length: > 0 } given ? given : Path.Combine(root.Path, "mesh");
-        var settings = new LocalMeshSettings(folder, Path.Combine(root.Path, "state"), invocation.Is("transparent") ? TransparentMesh.Host : IPAddress.Loopback, firstPort + 1, firstPort + 2, firstPort + 3);
+        var settings = new LocalMeshSettings(folder, Path.Combine(root.Path, "state"), invocation.Is("transparent") ? TransparentMesh.Host : IPAddress.Loopback, firstPort + 1, firstPort + 2, firstPort + 3)
+        {
+            CaFolder = invocation.Text("ca") is { Length: > 0 } ca ? ca : null,
+            CertificateLifetime = invocation.Text("certificate-lifetime") ?? "",
+        };
         var time = invocation.Terminal.Time;
         var started = time.GetTimestamp();
 
@@ -85,7 +91,7 @@ internal static class DemoCommand
             // The end that was asked for: by --seconds or by Ctrl-C.
         }
         await calling;
-        if (json) await invocation.Out.WriteLineAsync(LiveTable.Json(await demo.ReadEdgesAsync(CancellationToken.None), ready.TotalMilliseconds));
+        if (json) await invocation.Out.WriteLineAsync(LiveTable.Json(await demo.ReadEdgesAsync(CancellationToken.None), ready.TotalMilliseconds, load.Sent, load.Failed));
     }
 
     private static string Introduction(LocalMesh mesh, IDemoMesh demo, TimeSpan ready)

@@ -32,7 +32,8 @@ internal static class LiveTable
         return text.ToString();
     }
 
-    public static string Json(EdgeStats stats, double readyMs)
+    /// <param name="sent">Requests sent to the gateway, and how many of them had no answer or one of 5xx.</param>
+    public static string Json(EdgeStats stats, double readyMs, long sent, long failed)
     {
         var edges = new JsonArray();
         foreach (var edge in stats.Edges)
@@ -51,7 +52,7 @@ internal static class LiveTable
             });
         using var bytes = new MemoryStream();
         using (var writer = new Utf8JsonWriter(bytes, new JsonWriterOptions { Indented = true }))
-            new JsonObject { ["readyMs"] = Math.Round(readyMs), ["edges"] = edges }.WriteTo(writer);
+            new JsonObject { ["readyMs"] = Math.Round(readyMs), ["sent"] = sent, ["failed"] = failed, ["edges"] = edges }.WriteTo(writer);
         return System.Text.Encoding.UTF8.GetString(bytes.ToArray());
     }
 

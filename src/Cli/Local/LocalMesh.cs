@@ -103,6 +103,7 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
             ["ISTIO_TOKEN_PATH"] = await WriteTokenAsync(workload, captured, cancel),
             ["TERMINATION_DRAIN_DURATION"] = "1s",
         };
+        if (settings.CertificateLifetime.Length > 0) environment["SECRET_TTL"] = settings.CertificateLifetime;
         if (!captured) environment["STATUS_ADDRESS"] = $"{workload.Address}";
 
         var child = Start($"proxy-{workload.Name}{(workload.Labels is null ? "" : "." + workload.Namespace)}", programs.Proxy,
@@ -199,6 +200,8 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
             "--httpAddr", $"{settings.ControlPlaneAddress}:{settings.ReadyPort}",
             "--monitoringAddr", $"{settings.ControlPlaneAddress}:{settings.MonitoringPort}",
         ]);
+        if (settings.CaFolder is { } ca) arguments.AddRange(["--ca", ca]);
+        if (settings.CertificateLifetime.Length > 0) arguments.AddRange(["--certificate-lifetime", settings.CertificateLifetime]);
         ControlPlane = Start("istiod", programs.ControlPlane, arguments, new Dictionary<string, string>());
         await WaitReadyAsync(ControlPlane, new($"http://{settings.ControlPlaneAddress}:{settings.ReadyPort}/ready"), cancel);
     }
@@ -314,6 +317,12 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
 internal sealed record LocalMeshSettings(string Folder, string State, IPAddress ControlPlaneAddress, int XdsPort, int MonitoringPort, int ReadyPort)
 {
     public TimeSpan ReadyPatience { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>An authority of the user's own, as in Istio's Secret cacerts. Null: the control plane makes one.</summary>
+    public string? CaFolder { get; init; }
+
+    /// <summary>How long certificates are valid, as Go writes durations; they are renewed at half of it. Empty: a day.</summary>
+    public string CertificateLifetime { get; init; } = "";
 
     /// <summary>A second folder whose resources stand before those of the same name in <see cref="Folder"/>. Null: none.</summary>
     public string? Overlay { get; init; }

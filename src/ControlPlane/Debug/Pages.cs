@@ -9,7 +9,7 @@ namespace Mesh.ControlPlane.Debug;
 internal static class Pages
 {
     private static readonly string[] All =
-        ["adsz", "config_dump", "configz", "connections", "edsz", "endpointz", "flush", "gatewayz", "list", "ndsz", "refused", "registryz", "settled", "syncz"];
+        ["adsz", "ca", "config_dump", "configz", "connections", "edsz", "endpointz", "flush", "gatewayz", "list", "ndsz", "refused", "registryz", "settled", "syncz"];
 
     // Istio's names in /debug/syncz.
     private static readonly (string TypeUrl, string Field)[] Synced =

@@ -237,9 +237,9 @@ internal sealed class ProxyStream(
             End(StatusCode.PermissionDenied, $"{Who.Namespace}/{Who.ServiceAccount} may not speak for a proxy in namespace {proxy.Namespace}");
             return false;
         }
-        Proxy = proxy;
         Node = Node.From(node);
         Id = $"{proxy.Name}.{proxy.Namespace}";
+        Proxy = proxy; // last: whoever sees it sees the others
         return true;
     }
 

@@ -163,6 +163,8 @@ internal static class AcceptLoop
     /// <summary>A connection that nobody serves yet.</summary>
     private sealed class Guest(Connection io) : ILiveConnection
     {
+        public bool HasPeerIdentity => false;
+
         // It has not said what it wants; it may still say so and be served by the chains it came for.
         public void Drain() { }
 

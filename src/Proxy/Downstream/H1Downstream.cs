@@ -27,8 +27,11 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     private readonly H1BodyReader _reader;
     private readonly RequestHead _request = new();
     private readonly Exchange _exchange;
-    private readonly LoopTimer _discardTimer;
+    private readonly LoopTimer _discardTimer, _drainTimer;
     private readonly Action<Connection, PeerNews> _onCallerNews;
+    // As for HTTP/2: many round trips within a cluster.
+    private static readonly TimeSpan DrainNotice = TimeSpan.FromMilliseconds(500);
+
     private H1BodyWriter _writer;
     private bool _keepAlive, _owesContinue, _isIdle, _isDraining;
 
@@ -39,6 +42,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
         _reader = new(io, _limits);
         _exchange = new(worker);
         _discardTimer = new(worker.Loop, io.Abort);
+        _drainTimer = new(worker.Loop, CloseIfIdle);
         _onCallerNews = (_, news) =>
         {
             if (news != PeerNews.SentBytes) _exchange.Cut(FailureKind.DownstreamClosed);
@@ -73,17 +77,29 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
             {
                 // An answer cut short by us, not by the caller: it gets to read what was sent before the end comes.
                 if (failure.Value.Side != Side.Downstream && _exchange.ResponseStarted) await LingerAsync();
+                _drainTimer.Disarm();
                 _io.Abort();
                 return;
             }
             if (!await LeaveBodyBehindAsync() || !_keepAlive) break;
         }
+        _drainTimer.Disarm();
         await _io.CloseGentlyAsync(Deadline.After(_io.Loop.Clock, Settings.DelayedCloseTimeout));
     }
 
+    public bool HasPeerIdentity => _client.IsMutualTls;
+
+    // HTTP/1.1 has no word for it before an answer: a request may be on its way to an idle connection, and its answer then says that it is the last one.
     public void Drain()
     {
+        if (_isDraining) return;
+
         _isDraining = true;
+        if (_isIdle) _drainTimer.Arm(Deadline.After(_io.Loop.Clock, DrainNotice));
+    }
+
+    private void CloseIfIdle()
+    {
         if (_isIdle) _io.Close();
     }
 

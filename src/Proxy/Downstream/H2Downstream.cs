@@ -63,6 +63,8 @@ internal sealed class H2Downstream : ILiveConnection
         await _io.CloseGentlyAsync(Deadline.After(Loop.Clock, Chain.Settings.DelayedCloseTimeout));
     }
 
+    public bool HasPeerIdentity => _client.IsMutualTls;
+
     public void Drain()
     {
         if (_isDraining || _isClosed) return;

@@ -46,6 +46,9 @@ internal sealed class HttpChain
 /// <summary>A downstream connection that can be asked to end.</summary>
 internal interface ILiveConnection
 {
+    /// <summary>The other side showed a certificate, and is believed for it.</summary>
+    bool HasPeerIdentity { get; }
+
     /// <summary>Ends in good order: after the exchanges under way, now if there are none.</summary>
     void Drain();
 

@@ -88,7 +88,7 @@ internal sealed class ListenerState
     public void RenewConnections()
     {
         if (!IsInbound && !_listeners.Worker.Node.IsGateway) return;
-        foreach (var connection in _connections.Keys.ToList()) connection.Drain();
+        foreach (var connection in _connections.Keys.Where(connection => connection.HasPeerIdentity).ToList()) connection.Drain();
     }
 
     public void CutAll()

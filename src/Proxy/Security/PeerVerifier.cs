@@ -91,6 +91,12 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
         var depth = Math.Max(chain.ChainElements.Count - 1, 0);
         for (var i = 0; i < chain.ChainElements.Count; i++)
             if (chain.ChainElements[i].ChainElementStatus.Any(each => each.Status == status)) (depth, i) = (i, int.MaxValue - 1);
+        // A root that the peer sent along and nobody here believes.
+        var stray = 0;
+        if (status == X509ChainStatusFlags.PartialChain)
+            for (var i = 1; i < peer.Chain.Count; i++)
+                if (IsSelfIssued(peer.Chain[i])) (status, stray) = (X509ChainStatusFlags.UntrustedRoot, i);
+        if (stray > 0) depth = stray;
         var words = status switch
         {
             X509ChainStatusFlags.NotTimeValid => chain.ChainElements[depth].Certificate.NotBefore.ToUniversalTime() > time.GetUtcNow() ? "certificate is not yet valid" : "certificate has expired",
@@ -99,6 +105,12 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
             _ => status.ToString(),
         };
         return $"X509_verify_cert: certificate verification error at depth {depth}: {words}";
+    }
+
+    private static bool IsSelfIssued(ReadOnlyMemory<byte> der)
+    {
+        using var certificate = X509CertificateLoader.LoadCertificate(der.Span);
+        return certificate.SubjectName.RawData.AsSpan().SequenceEqual(certificate.IssuerName.RawData);
     }
 
     private bool IsRevoked(X509Certificate2 leaf) =>

@@ -39,6 +39,8 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         worker.Logs.Record(settings.AccessLogs, client, record, worker);
     }
 
+    public bool HasPeerIdentity => client.IsMutualTls;
+
     public void Drain() { }
 
     public void Cut()
