@@ -36,10 +36,11 @@ internal static class Root
             Validate.Command,
             CheckCommand.Verify,
             VersionCommand.Command,
+            .. Absent.Commands,
             new("experimental", "Experimental commands that may be modified or deprecated")
             {
                 Aliases = ["x", "exp"],
-                Commands = [Authz.Command, CheckCommand.Precheck, Describe.Command, Explain.Command],
+                Commands = [Authz.Command, CheckCommand.Precheck, Describe.Command, Explain.Command, .. Absent.Experimental],
             },
         ],
     };

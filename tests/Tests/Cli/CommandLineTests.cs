@@ -15,6 +15,18 @@ public sealed class CommandLineTests
     }
 
     [Theory]
+    [InlineData("waypoint apply -n demo", "Error: waypoint belongs to ambient mode")]
+    [InlineData("x wait virtualservice a", "Error: experimental wait is gone, as from istioctl: `meshctl proxy-status`")]
+    [InlineData("profile list", "Error: profile is gone, as from istioctl: `meshctl manifest generate")]
+    public async Task Verbs_of_istioctl_that_are_not_here_say_so_and_what_to_do(string words, string error)
+    {
+        var result = await InProcessCli.RunAsync(words.Split(' '));
+
+        Assert.Equal((1, ""), (result.Exit, result.Out));
+        Assert.StartsWith(error, result.Error);
+    }
+
+    [Theory]
     [InlineData("nosuch", "Error: unknown command \"nosuch\" for \"meshctl\"\nRun 'meshctl --help' for usage.\n")]
     [InlineData("validate --nosuch", "Error: unknown flag: --nosuch\n")]
     [InlineData("validate -Z", "Error: unknown shorthand flag: 'Z' in -Z\n")]
