@@ -396,10 +396,11 @@ def main():
             results[scenario] = costs
             unit = 'CPU-ms per gigabit' if scenario == 'tcp' else 'CPU-us per request'
             base = statistics.median(r['cost'] for r in costs['haproxy']) if 'haproxy' in costs else None
-            print(f'{scenario}: {unit}')
+            quietest = min(r['cost'] for r in costs['haproxy']) if 'haproxy' in costs else None
+            print(f'{scenario}: {unit}; load average {os.getloadavg()[0]:.1f}')
             for name, rounds in costs.items():
                 cost = statistics.median(r['cost'] for r in rounds)
-                ratio = f'{cost / base:5.2f} x haproxy' if base else ''
+                ratio = f"{cost / base:5.2f} x haproxy ({min(r['cost'] for r in rounds) / quietest:.2f} by the quietest rounds)" if base else ''
                 print(f"  {name:8} {cost:7.1f} [{min(r['cost'] for r in rounds):.1f}-{max(r['cost'] for r in rounds):.1f}] {ratio}   "
                       f"{statistics.median(r['rate'] for r in rounds):9.0f}/s   idle {rounds[-1]['idle_mb']:.0f} MB, loaded {rounds[-1]['loaded_mb']:.0f} MB"
                       + (f"   FAILED {sum(r['failed'] for r in rounds)}" if any(r['failed'] for r in rounds) else ''))

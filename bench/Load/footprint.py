@@ -27,7 +27,7 @@ from compare import HERE, TREE, LOAD_CPU, PROXY_CPU, Processes, free_port, wait_
 
 NAMES = {'Rss': 'rss', 'Pss': 'pss', 'Private_Clean': 'private_clean', 'Private_Dirty': 'private_dirty', 'Anonymous': 'anonymous'}
 ADDRESS = '127.77.9.11'
-OTHER = '127.77.9.12'
+OTHER, ANOTHER = '127.77.9.12', '127.77.9.13'
 
 
 def memory(pid):
@@ -81,7 +81,7 @@ class Footprint:
             if name.endswith('.yaml'):
                 shutil.copy(os.path.join(TREE, 'samples/demo', name), self.folder)
         with open(os.path.join(self.folder, '99-workloads.yaml'), 'w') as f:
-            for workload, app, version, address in (('frontend-v1', 'frontend', 'v1', ADDRESS), ('backend-v1', 'backend', 'v1', OTHER), ('backend-v2', 'backend', 'v2', OTHER)):
+            for workload, app, version, address in (('frontend-v1', 'frontend', 'v1', ADDRESS), ('backend-v1', 'backend', 'v1', OTHER), ('backend-v2', 'backend', 'v2', ANOTHER)):
                 f.write(f'''---
 apiVersion: networking.istio.io/v1
 kind: WorkloadEntry
@@ -189,6 +189,7 @@ spec:
     def requests(self):
         """Through the outbound port to the backend's sidecar and back."""
         self.start_proxy('backend-v1', 'backend', 'v1', OTHER)
+        self.start_proxy('backend-v2', 'backend', 'v2', ANOTHER)
         failed = 0
         for _ in range(200):
             with socket.create_connection((ADDRESS, 8080), 5) as s:
