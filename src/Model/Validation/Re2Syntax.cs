@@ -18,6 +18,9 @@ public static class Re2Syntax
 
     private sealed class Parser(string text)
     {
+        // How often what stands in each open group may be repeated at most, all repetitions within it counted together.
+        private readonly Stack<long> inside = new([1]);
+        private long atom = 1;
         private int at;
         private int depth;
 
@@ -36,11 +39,14 @@ public static class Re2Syntax
                         var opened = Group(out var isFlagsOnly);
                         if (opened is not null) return opened;
                         if (isFlagsOnly) depth--;
+                        else inside.Push(1);
                         (canRepeat, afterRepeat) = (false, -1);
                         continue;
                     case ')':
                         if (--depth < 0) return "unexpected ): `" + text + "`";
                         at++;
+                        atom = inside.Pop();
+                        inside.Push(Math.Max(inside.Pop(), atom));
                         (canRepeat, afterRepeat) = (true, -1);
                         continue;
                     case '|':
@@ -49,20 +55,23 @@ public static class Re2Syntax
                         continue;
                     case '[':
                         if (Class() is { } badClass) return badClass;
+                        atom = 1;
                         (canRepeat, afterRepeat) = (true, -1);
                         continue;
                     case '\\':
                         if (Escape() is { } badEscape) return badEscape;
+                        atom = 1;
                         (canRepeat, afterRepeat) = (true, -1);
                         continue;
                     case '*' or '+' or '?':
                         at++;
                         break;
                     case '{' when Repeat(out var tooMany):
-                        if (tooMany) return $"invalid repeat count: `{text[start..at]}`";
+                        if (tooMany || !Nests(text[(start + 1)..(at - 1)])) return $"invalid repeat count: `{text[start..at]}`";
                         break;
                     default:
                         at++;
+                        atom = 1;
                         (canRepeat, afterRepeat) = (true, -1);
                         continue;
                 }
@@ -74,6 +83,15 @@ public static class Re2Syntax
                 afterRepeat = start;
             }
             return depth > 0 ? $"missing closing ): `{text}`" : null;
+        }
+
+        /// <summary>Repetitions within repetitions multiply: together they may be no more than one alone.</summary>
+        private bool Nests(string counts)
+        {
+            var most = counts.Split(',') is [.., { Length: > 0 } max] ? max : counts.Split(',')[0];
+            atom *= Math.Max(1, int.Parse(most, CultureInfo.InvariantCulture));
+            inside.Push(Math.Max(inside.Pop(), atom));
+            return atom <= RepeatMax;
         }
 
         private string? Group(out bool isFlagsOnly)

@@ -99,6 +99,30 @@ public sealed class LiveDemoTests : IAsyncLifetime
         Assert.Contains(without, IsV1);
     }
 
+    [Fact]
+    public async Task Configuration_that_changes_with_every_request_fails_none_and_the_last_word_counts()
+    {
+        const int Changes = 300;
+        var good = File.ReadAllText(Canary);
+        var answers = new List<(int Status, string Body)>();
+        for (var i = 0; i < Changes; i++)
+        {
+            Replace(good.Replace("weight: 80", $"weight: {i % 100}", StringComparison.Ordinal).Replace("weight: 20", $"weight: {100 - i % 100}", StringComparison.Ordinal));
+            answers.Add(await demo.CallAsync(Ingress));
+        }
+        Replace(good.Replace("weight: 80", "weight: 0", StringComparison.Ordinal).Replace("weight: 20", "weight: 100", StringComparison.Ordinal));
+        answers.AddRange(await demo.CallUntilAsync(Ingress, last => last.Count > 20 && last.TakeLast(20).All(IsV2)));
+
+        Assert.All(answers, answer => Assert.Equal(200, answer.Status));
+    }
+
+    /// <summary>Whole at once: nobody reads half a file.</summary>
+    private void Replace(string text)
+    {
+        File.WriteAllText(Canary + ".new", text);
+        File.Move(Canary + ".new", Canary, overwrite: true);
+    }
+
     private void Edit(string from, string to) => File.WriteAllText(Canary, File.ReadAllText(Canary).Replace(from, to, StringComparison.Ordinal));
 
     private static bool IsV1((int Status, string Body) answer) => answer.Body.Contains("backend v1", StringComparison.Ordinal);

@@ -25,6 +25,9 @@ internal sealed class CaseWorld
 
     public List<string> Refused { get; } = [];
 
+    /// <summary>The name of the pod at an address, for all pods of the topology.</summary>
+    public Dictionary<string, string> PodsByAddress { get; } = [];
+
     public CaseWorld(IEnumerable<string> topology)
     {
         foreach (var line in topology.Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#'))
@@ -84,6 +87,7 @@ internal sealed class CaseWorld
             var plain = rest.EndsWith('!');
             var at = rest.TrimEnd('!').Split('@');
             var pod = $"{name}-{version}";
+            PodsByAddress[at[0]] = pod;
             var labels = $"app: {name}, version: {version}{(plain ? "" : ", security.istio.io/tlsMode: istio")}{(at.Length > 1 ? $", istio-locality: {at[1].Replace('/', '.')}" : "")}";
             Apply($"apiVersion: v1\nkind: Pod\nmetadata: {{name: {pod}, namespace: {ns}, labels: {{{labels}}}}}\nspec: {{serviceAccountName: {name}}}\nstatus: {{podIP: {at[0]}, phase: Running, conditions: [{{type: Ready, status: \"True\"}}]}}\n");
             slice.Append(CultureInfo.InvariantCulture, $"- {{addresses: [{at[0]}], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: {pod}, namespace: {ns}}}}}\n");

@@ -39,6 +39,13 @@ public sealed class HostileInputTests
         Assert.NotNull(error);
     }
 
+    [Fact]
+    public void Repetitions_within_repetitions_count_together()
+    {
+        Assert.Null(Re2Syntax.Problem("((a{1,10}){1,10}b?){1,10}"));
+        Assert.Equal("error parsing regexp: invalid repeat count: `{1,1000}`", Re2Syntax.Problem("((a{1,1000}){1,1000}){1,1000}"));
+    }
+
     [Theory]
     [InlineData("(a+)+$")]
     [InlineData("((((((((((((((((((((a{1,1000}){1,1000}){1,1000}){1,1000})))))))))))))))))")]
