@@ -22,6 +22,7 @@ internal static class DemoCommand
             Flag.Number("ports-from", "first of the four ports on 127.0.0.1: gateway, xDS, monitoring, readiness", 8080),
             Flag.Text("ca", "a folder with your own authority: ca-cert.pem, ca-key.pem, cert-chain.pem, root-cert.pem; changed files are taken up while it runs"),
             Flag.Text("certificate-lifetime", "how long certificates are valid, such as 10s; they are renewed at half of it"),
+            Flag.Switch("ingress", "HTTPS at the gateway too, on the port after the four: https://shop.localhost and https://api.localhost by a generated certificate"),
             Flag.Switch("transparent", "as root: a network namespace for each workload and the real redirection, services called by name"),
         ],
         Run = RunAsync,
@@ -33,7 +34,8 @@ internal static class DemoCommand
         var firstPort = invocation.Number("ports-from");
         if (seconds < 0) return Outcome.Usage("--seconds takes a number of seconds, 0 or more");
         if (invocation.Number("rate") is < 1 or > RateMax) return Outcome.Usage($"--rate takes a number of requests per second from 1 to {RateMax}");
-        if (firstPort is < 1 or > 65532) return Outcome.Usage("--ports-from takes a port from 1 to 65532");
+        if (firstPort is < 1 or > 65531) return Outcome.Usage("--ports-from takes a port from 1 to 65531");
+        if (invocation.Is("ingress") && invocation.Is("transparent")) return Outcome.Usage("--ingress is for the demo on loopback: leave out --transparent");
         if (Programs.Find(invocation.Terminal.Environment("MESH_HOME") ?? "", out var missing) is not { } programs)
             return Outcome.Failed(missing);
 
@@ -50,7 +52,7 @@ internal static class DemoCommand
         try
         {
             await using var mesh = new LocalMesh(settings, programs, time);
-            IDemoMesh demo = invocation.Is("transparent") ? new TransparentMesh(mesh, programs, time) : new DemoMesh(mesh, programs, time, firstPort);
+            IDemoMesh demo = invocation.Is("transparent") ? new TransparentMesh(mesh, programs, time) : new DemoMesh(mesh, programs, time, firstPort, invocation.Is("ingress") ? firstPort + 4 : null);
             await using var cast = demo;
             await demo.StartAsync(cancel);
             using var registry = new LocalRegistry();
@@ -101,7 +103,7 @@ internal static class DemoCommand
         return $"""
             The mesh is up after {ready.TotalMilliseconds:0} ms: gateway -> frontend -> backend v1 and v2, each behind its own proxy, mutual TLS between all.
 
-              call it              curl {demo.Ingress}
+              call it              curl {demo.Ingress}{Secured(demo.Tls)}
               change the split     edit the weights in {canary}
               inject a fault       cp {Path.ChangeExtension(canary, "fault.example")} {canary}
               stop version 2       kill {second.Id}
@@ -112,4 +114,10 @@ internal static class DemoCommand
 
             """;
     }
+
+    private static string Secured(IngressTls? tls) => tls is null ? "" : $"""
+
+          by HTTPS             curl --cacert {tls.AuthorityFile} {tls.Shop}   (also {tls.Api})
+          from a browser       let it trust {tls.AuthorityFile}, then open {tls.Shop}
+        """.ReplaceLineEndings("\n");
 }

@@ -4,7 +4,8 @@ using Mesh.Cli.Local;
 namespace Mesh.Cli.Demo;
 
 /// <summary>The demo's cast: a gateway, a frontend and a backend in two versions, each behind a proxy of its own, on loopback addresses.</summary>
-internal sealed class DemoMesh(LocalMesh mesh, Programs programs, TimeProvider time, int ingressPort) : IDemoMesh
+/// <param name="tlsPort">Null: no HTTPS.</param>
+internal sealed class DemoMesh(LocalMesh mesh, Programs programs, TimeProvider time, int ingressPort, int? tlsPort = null) : IDemoMesh
 {
     public const string Namespace = "demo";
 
@@ -16,6 +17,8 @@ internal sealed class DemoMesh(LocalMesh mesh, Programs programs, TimeProvider t
     public static IReadOnlyList<Workload> Cast { get; } = [BackendV1, BackendV2, Frontend, Gateway];
 
     public IReadOnlyList<Workload> Workloads => Cast;
+
+    public IngressTls? Tls { get; private set; }
 
     public Uri Ingress { get; } = new($"http://127.0.0.1:{ingressPort}/");
 
@@ -47,6 +50,7 @@ internal sealed class DemoMesh(LocalMesh mesh, Programs programs, TimeProvider t
         var folder = mesh.Settings.Folder;
         DemoYaml.CopySamples(programs, folder);
         File.WriteAllText(Path.Combine(folder, "90-ingress.yaml"), DemoYaml.Ingress("127.0.0.1", ingressPort));
+        if (tlsPort is { } port) Tls = IngressTls.Write(folder, "127.0.0.1", port, time);
         File.WriteAllText(Path.Combine(folder, "99-workloads.yaml"), string.Concat(Workloads.Select(w => w.Yaml(captured: false))));
     }
 

@@ -7,6 +7,9 @@ internal interface IDemoMesh : IAsyncDisposable
 {
     Uri Ingress { get; }
 
+    /// <summary>Null: the gateway speaks plain HTTP only.</summary>
+    IngressTls? Tls => null;
+
     IReadOnlyList<Workload> Workloads { get; }
 
     Task StartAsync(CancellationToken cancel);
