@@ -10,6 +10,9 @@ internal sealed class TlsContexts(TlsProvider provider, TimeProvider time)
     /// <summary>Between this mesh's own sidecars: HTTP/2 that carries HTTP/1.1 and HTTP/2 exchanges alike, each stream saying which it was.</summary>
     public const string MeshH2 = "mesh-h2";
 
+    // Those of settings that are gone stay until then.
+    private const int ContextsMax = 4096;
+
     private readonly Dictionary<Key, (Net.Tls.TlsContext? Context, string? Reason)> _contexts = [];
     private readonly Dictionary<CertificateSecret, string> _uris = [];
     private ImmutableDictionary<string, Secret> _secrets = ImmutableDictionary<string, Secret>.Empty;
@@ -19,8 +22,11 @@ internal sealed class TlsContexts(TlsProvider provider, TimeProvider time)
     {
         if (ReferenceEquals(secrets, _secrets)) return;
 
+        // A gateway of a thousand certificates gets one new; the contexts of the others are as good as they were.
+        if (_contexts.Count > ContextsMax) _contexts.Clear();
+        foreach (var key in _contexts.Keys.ToList())
+            if (key.Tls.SecretNames.Any(name => !ReferenceEquals(secrets.GetValueOrDefault(name), _secrets.GetValueOrDefault(name)))) _contexts.Remove(key);
         _secrets = secrets;
-        _contexts.Clear();
         _uris.Clear();
     }
 
