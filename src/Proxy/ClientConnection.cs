@@ -34,7 +34,7 @@ internal sealed class ClientConnection
     public FilterChain? Chain { get; set; }
 
     /// <summary>Set where a host may belong to another chain of the listener than the one that serves this connection.</summary>
-    public Downstream.ListenerState? Rivals { get; set; }
+    public Downstream.FilterChainMatcher? Rivals { get; set; }
 
     // What the first bytes showed.
     public bool IsTls { get; set; }

@@ -6,8 +6,6 @@ namespace Mesh.Proxy.Config;
 internal sealed record FilterChain
 {
     public string Name { get; init; } = "";
-    /// <summary>Of the whole chain as it was sent: two with one digest say the same. Empty for a chain that was not sent.</summary>
-    public string Digest { get; init; } = "";
     public FilterChainMatch Match { get; init; } = FilterChainMatch.Any;
     /// <summary>Null: the connection is not decrypted here.</summary>
     public DownstreamTls? Tls { get; init; }

@@ -32,20 +32,6 @@ internal sealed record Listener
 
     public ImmutableArray<FilterChain> Chains { get; init; } = [];
     public FilterChain? DefaultChain { get; init; }
-
-    /// <summary>Chains that say what they said in the former version are those objects themselves: what was made ready for them, and their connections, stay.</summary>
-    public Listener KeepingChainsOf(Listener before)
-    {
-        var known = new Dictionary<string, FilterChain>(StringComparer.Ordinal);
-        foreach (var chain in before.Chains)
-            if (chain.Digest.Length > 0) known.TryAdd(chain.Digest, chain);
-        return this with
-        {
-            Chains = [.. Chains.Select(chain => known.GetValueOrDefault(chain.Digest, chain))],
-            DefaultChain = DefaultChain is { Digest.Length: > 0 } rest && before.DefaultChain is { } former && former.Digest == rest.Digest ? former : DefaultChain,
-        };
-    }
-
     /// <summary>Written for connections for which no chain was found.</summary>
     public ImmutableArray<AccessLogSettings> AccessLogs { get; init; } = [];
     public TcpKeepAlive? KeepAlive { get; init; }

@@ -60,7 +60,6 @@ internal static class ListenerFromXds
         var chain = new FilterChain
         {
             Name = proto.Name,
-            Digest = Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(Google.Protobuf.MessageExtensions.ToByteArray(proto))),
             Match = In("filter_chain_match", proto.FilterChainMatch, ReadMatch),
             Tls = In("transport_socket", proto.TransportSocket, TlsFromXds.Downstream),
             HandshakeTimeout = Limit(proto.TransportSocketConnectTimeout),

@@ -43,9 +43,7 @@ internal sealed class SnapshotBuilder(TimeProvider time)
             case VirtualHost host: hosts.Put(name, host); break;
             case Listener listener when Clash(name, listener) is { } other:
                 return $"Listener '{name}': field address: {listener.Address} is already taken by listener '{other}'";
-            case Listener listener:
-                listeners.Put(name, Current.Listeners.TryGetValue(name, out var standing) ? listener.KeepingChainsOf(standing) : listener);
-                break;
+            case Listener listener: listeners.Put(name, listener); break;
             case ClusterEndpoints assignment: endpoints = endpoints.SetItem(name, assignment); break;
             case Secret secret: secrets = secrets.SetItem(name, secret); break;
             case HttpFilterSettings filter: extensions = extensions.SetItem(name, filter); break;

@@ -85,7 +85,7 @@ internal static class AcceptLoop
 
         if (chain.Tls is not null)
         {
-            if (Misdirection.IsWatched(client, chain)) client.Rivals = state;
+            if (Misdirection.IsWatched(client, chain)) client.Rivals = state.Matcher;
             var secured = await Handshake.RunAsync(state.Owner.Worker, client, chain, io);
             if (secured is null)
             {

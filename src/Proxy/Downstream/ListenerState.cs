@@ -8,37 +8,23 @@ namespace Mesh.Proxy.Downstream;
 internal sealed class ListenerState
 {
     private readonly Listeners _listeners;
-    private readonly ListenerLineage _lineage;
     private readonly List<Acceptor> _acceptors = [];
     private readonly Dictionary<FilterChain, HttpChain> _http = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<ILiveConnection, FilterChain?> _connections = new(ReferenceEqualityComparer.Instance);
-<<<<<<< HEAD
-=======
-    private readonly HashSet<FilterChain> _chains = new(ReferenceEqualityComparer.Instance);
->>>>>>> 23811f6 (A changed listener keeps the connections of the chains that did not change)
 
     /// <param name="before">The state it replaces: its sockets are taken over where the address is the same, so that no connection is refused in between.</param>
     public ListenerState(Listeners listeners, Listener listener, ListenerState? before)
     {
         (_listeners, Listener) = (listeners, listener);
         Matcher = new(listener);
-        foreach (var chain in listener.Chains) _chains.Add(chain);
-        if (listener.DefaultChain is { } rest) _chains.Add(rest);
         if (before is not null && before.Listener.Address.Equals(listener.Address) && before.Listener.BindToPort == listener.BindToPort)
         {
             _acceptors.AddRange(before._acceptors);
             before._acceptors.Clear();
-<<<<<<< HEAD
             before.Successor = this;
             if (listener.DiffersInChainsOnly(before.Listener)) TakeUnchanged(before);
-=======
-            _lineage = before._lineage;
-            _lineage.Present = this;
-            TakeOver(before);
->>>>>>> 23811f6 (A changed listener keeps the connections of the chains that did not change)
             return;
         }
-        _lineage = new() { Present = this };
         before?.CloseSockets();
         if (!listener.BindToPort || listener.IsInternal) return;
 
@@ -49,7 +35,6 @@ internal sealed class ListenerState
     public Listener Listener { get; }
     public FilterChainMatcher Matcher { get; }
     public Listeners Owner => _listeners;
-<<<<<<< HEAD
     /// <summary>The state that took over this one's sockets.</summary>
     public ListenerState? Successor { get; private set; }
     public ListenerState Present => Successor?.Present ?? this;
@@ -63,10 +48,6 @@ internal sealed class ListenerState
         return heir != this && heir.Same(chain) is { } now ? (heir, now) : (this, chain);
     }
 
-=======
-    /// <summary>The version that has this one's sockets now.</summary>
-    public ListenerState Present => _lineage.Present;
->>>>>>> 23811f6 (A changed listener keeps the connections of the chains that did not change)
     public bool IsDraining { get; private set; }
     public int ConnectionCount => _connections.Count;
     public IReadOnlyList<Acceptor> Acceptors => _acceptors;
@@ -80,37 +61,21 @@ internal sealed class ListenerState
         return _http[chain] = new(_listeners.Worker, chain, chain.Http!, drains);
     }
 
-<<<<<<< HEAD
     /// <param name="chain">Null while it is not known.</param>
     public void Add(ILiveConnection connection, FilterChain? chain)
     {
         _connections.Add(connection, chain);
         if (IsDraining) connection.Drain();
-=======
-    /// <param name="chain">The chain that serves it: while it stands, the connection outlives changes of the listener.</param>
-    public void Add(ILiveConnection connection, FilterChain? chain = null)
-    {
-        var home = chain is not null && Present._chains.Contains(chain) ? Present : this;
-        home._connections.Add(connection, chain);
-        _lineage.Homes.Add(connection, home);
-        if (home.IsDraining) connection.Drain();
->>>>>>> 23811f6 (A changed listener keeps the connections of the chains that did not change)
     }
 
     public void Remove(ILiveConnection connection)
     {
-<<<<<<< HEAD
         if (!_connections.Remove(connection))
         {
             Successor?.Remove(connection);
             return;
         }
         if (IsDraining && _connections.Count == 0) _listeners.Forget(this);
-=======
-        if (!_lineage.Homes.Remove(connection, out var home)) return;
-        home._connections.Remove(connection);
-        if (home.IsDraining && home._connections.Count == 0) _listeners.Forget(home);
->>>>>>> 23811f6 (A changed listener keeps the connections of the chains that did not change)
     }
 
     public void Drain()
@@ -123,11 +88,7 @@ internal sealed class ListenerState
     public void RenewConnections()
     {
         if (!IsInbound && !_listeners.Worker.Node.IsGateway) return;
-<<<<<<< HEAD
         foreach (var connection in _connections.Keys.Where(connection => connection.HasPeerIdentity).ToList()) connection.Drain();
-=======
-        foreach (var connection in _connections.Keys.ToList()) connection.Drain();
->>>>>>> 23811f6 (A changed listener keeps the connections of the chains that did not change)
     }
 
     public void CutAll()
@@ -141,7 +102,6 @@ internal sealed class ListenerState
         _acceptors.Clear();
     }
 
-<<<<<<< HEAD
     /// <summary>Connections whose chain has not changed go on as if nothing had, with the chain's filters and what those have counted.</summary>
     private void TakeUnchanged(ListenerState before)
     {
@@ -166,22 +126,6 @@ internal sealed class ListenerState
         return Listener.DefaultChain is { } last && last.IsSameAs(chain) ? last : null;
     }
 
-=======
-    /// <summary>The connections of chains that stand as they were, and what was made ready for those chains.</summary>
-    private void TakeOver(ListenerState before)
-    {
-        foreach (var (chain, ready) in before._http)
-            if (_chains.Contains(chain)) _http.Add(chain, ready);
-        foreach (var (connection, chain) in before._connections.ToList())
-        {
-            if (chain is null || !_chains.Contains(chain)) continue;
-            before._connections.Remove(connection);
-            _connections.Add(connection, chain);
-            _lineage.Homes[connection] = this;
-        }
-    }
-
->>>>>>> 23811f6 (A changed listener keeps the connections of the chains that did not change)
     private void Listen(SocketTarget address)
     {
         var target = address.Ip ?? (EndPoint?)(address.UnixPath is { } path ? new System.Net.Sockets.UnixDomainSocketEndPoint(path) : null);

@@ -26,7 +26,7 @@ internal static class Misdirection
         var authority = exchange.Request.Authority;
         var host = authority[..RouteIndex.PortStart(authority)];
         if (host.IsEmpty || host.Length > HostBytesMax || Ascii.EqualsIgnoreCase(host, client.ServerName)) return false;
-        return rivals.Present.Matcher.IsElsewhere(Encoding.Latin1.GetString(host).ToLowerInvariant(), chain);
+        return rivals.IsElsewhere(Encoding.Latin1.GetString(host).ToLowerInvariant(), chain);
     }
 
     public static Failure Answer(Exchange exchange)
