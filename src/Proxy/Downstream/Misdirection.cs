@@ -11,8 +11,8 @@ namespace Mesh.Proxy.Downstream;
 /// </summary>
 internal static class Misdirection
 {
-    // Set by the control plane on the chains of servers that asked not to be watched.
-    private const string MetadataName = "mesh", Key = "misdirected_requests", Serve = "serve";
+    // Set by the control plane on the chains of servers that asked for something else than the rule below.
+    private const string MetadataName = "mesh", Key = "misdirected_requests", Serve = "serve", Strict = "strict";
     private const int HostBytesMax = 255;
 
     public static bool IsWatched(ClientConnection client, FilterChain chain) =>
@@ -21,6 +21,8 @@ internal static class Misdirection
     /// <summary>HTTP/1.1 clients do not share a connection among hosts: what they ask for is routed as it is.</summary>
     public static bool IsOne(Exchange exchange)
     {
+        // A host that the connection's own servers have a place for is served there, as in Istio, unless strictness was asked for.
+        if (exchange.VirtualHost is not null && exchange.Client.Chain?.Metadata.Get(MetadataName, Key)?.Text != Strict) return false;
         if (exchange.Client is not { Rivals: { } rivals, Chain: { } chain } client || exchange.Request.Version != Mesh.Http.HttpVersion.Http2) return false;
 
         var authority = exchange.Request.Authority;

@@ -20,9 +20,9 @@ internal sealed class ExchangeRunner(FilterList filters)
     {
         if (exchange.Worker.Pressure == Pressure.Critical) return await ReplyAsync(exchange, Shed(exchange));
         if (RequestEntry.Prepare(exchange) is { } malformed) return await ReplyAsync(exchange, malformed);
-        if (Downstream.Misdirection.IsOne(exchange)) return await ReplyAsync(exchange, Downstream.Misdirection.Answer(exchange));
 
         ChooseRoute(exchange);
+        if (Downstream.Misdirection.IsOne(exchange)) return await ReplyAsync(exchange, Downstream.Misdirection.Answer(exchange));
         Tracing.Begin(exchange);
         if (RequestEntry.RefusesUpgrade(exchange)) return await ReplyAsync(exchange, new(FailureKind.UpgradeRefused, Side.Local));
         if (await filters.CheckAsync(exchange) is { } refusal) return await ReplyAsync(exchange, refusal);

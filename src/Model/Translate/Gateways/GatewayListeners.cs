@@ -10,7 +10,10 @@ namespace Mesh.Model.Translate;
 /// <summary>One listener for each address and port, one chain for all plain HTTP, one for each TLS server.</summary>
 internal static class GatewayListeners
 {
-    /// <summary>On a Gateway, "serve": a request on a connection that was made for another host is routed all the same, as in Istio, and not answered 421.</summary>
+    /// <summary>
+    /// On a Gateway: what becomes of a request on a connection that was made for a host of another server. "serve": it is routed all the same, as in Istio;
+    /// "strict": it is answered 421, even where a wildcard of this server covers its host. Otherwise 421 where it would be 404.
+    /// </summary>
     private const string MisdirectedRequests = "mesh.local/misdirected-requests";
 
     public static (List<Listener> Listeners, Dictionary<string, List<BoundServer>> Routes, List<string> Secrets) Build(
@@ -87,8 +90,8 @@ internal static class GatewayListeners
         {
             routes[server.RouteName] = [server];
             var chain = new FilterChain { TransportSocket = socket, Filters = { Http(view, server, observed, policies) } };
-            if (server.Gateway.Meta.Annotations[MisdirectedRequests] == "serve")
-                chain.Metadata = new() { FilterMetadata = { ["mesh"] = Protos.Struct(("misdirected_requests", Google.Protobuf.WellKnownTypes.Value.ForString("serve"))) } };
+            if (server.Gateway.Meta.Annotations[MisdirectedRequests] is ("serve" or "strict") and var mode)
+                chain.Metadata = new() { FilterMetadata = { ["mesh"] = Protos.Struct(("misdirected_requests", Google.Protobuf.WellKnownTypes.Value.ForString(mode))) } };
             if (names.Count > 0) chain.FilterChainMatch = new() { ServerNames = { names } };
             yield return chain;
             yield break;
