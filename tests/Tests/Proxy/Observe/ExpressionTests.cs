@@ -15,6 +15,8 @@ public sealed class ExpressionTests
     [InlineData("size('four') == 4", true)]
     [InlineData("1 > 2 ? false : true", true)]
     [InlineData("duration('1.5s') > duration('200ms')", true)]
+    [InlineData("timestamp('2026-01-02T00:00:00Z') > timestamp('2026-01-01T23:59:59Z')", true)]
+    [InlineData("'x-a' in nothing.headers", false)]
     [InlineData("-3 < 2 && 7 % 4 == 3", true)]
     [InlineData("1 == 'a'", false)]
     [InlineData("1 / 0 == 1", false)]
