@@ -49,7 +49,7 @@ public sealed class ObservedDemo : IAsyncLifetime
     {
         await _collector.StartAsync();
         await File.WriteAllTextAsync(Path.Combine(Folder, "80-observe.yaml"), Yaml());
-        Mesh = RunningMesh.Start(["demo", "--folder", Folder, "--ports-from", $"{_firstPort}", "--rate", "100"], patience: TimeSpan.FromMinutes(5));
+        Mesh = RunningMesh.Start(["demo", "--folder", Folder, "--ports-from", $"{_firstPort}", "--rate", "20"], patience: TimeSpan.FromMinutes(5));
         await Mesh.LineAsync("The mesh is up");
     }
 
