@@ -23,6 +23,8 @@ internal sealed partial class Kubelet(ClusterRig rig, string bridge, string node
 
     public static void MakeBridge(string bridge, string address)
     {
+        // One that was killed leaves its bridge behind.
+        using (var former = Process.Start(new ProcessStartInfo("ip", ["link", "delete", bridge]) { RedirectStandardError = true })!) former.WaitForExit();
         Tool("ip", "link", "add", bridge, "type", "bridge");
         Tool("ip", "address", "add", $"{address}/24", "dev", bridge);
         Tool("ip", "link", "set", bridge, "up");
