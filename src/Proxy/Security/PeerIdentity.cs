@@ -35,10 +35,10 @@ internal sealed record PeerIdentity
     private static readonly TimeSpan EndsLookedAt = TimeSpan.FromDays(3650);
 
     /// <summary>The namespace of a SPIFFE id in Istio's form; empty for others.</summary>
-    public string Namespace => Part("/ns/");
+    public string Namespace => field ??= Part("/ns/");
 
     /// <summary>The service account of a SPIFFE id in Istio's form; empty for others.</summary>
-    public string ServiceAccount => Part("/sa/");
+    public string ServiceAccount => field ??= Part("/sa/");
 
     private string Part(string marker)
     {
