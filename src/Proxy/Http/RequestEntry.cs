@@ -20,6 +20,8 @@ internal static class RequestEntry
         if (settings.Tracing is not null && exchange.Client.Listener.Direction != TrafficDirection.Outbound) exchange.IsOperationNamed = request.Headers.Remove(KnownHeader.XEnvoyDecoratorOperation);
         if (!request.Headers.Has(KnownHeader.XForwardedProto) || settings.UseRemoteAddress && settings.TrustedHops == 0)
             request.Headers.Set(KnownHeader.XForwardedProto, exchange.Client.IsTls && exchange.Client.Chain?.Tls is not null ? "https"u8 : "http"u8);
+        // A request of HTTP/1.1 does not say its scheme: what was forwarded does (as in Envoy; a rule on the scheme sees it).
+        if (request.Version != Mesh.Http.HttpVersion.Http2 && request.Headers.Get(KnownHeader.XForwardedProto).SequenceEqual("https"u8)) request.Scheme = HttpScheme.Https;
         ApplyRequestId(exchange);
         if (settings.StripTrailingHostDot || settings.StripPort != StripPort.No) StripHost(exchange);
         if (request.IsConnect && !Allows(settings, "CONNECT"u8)) return new(FailureKind.NoRoute, Side.Local);

@@ -120,4 +120,19 @@ public sealed class RecordedHabitsTests
 
         Assert.Contains("NOT_A_THING", Assert.Throws<ConfigRefusedException>(() => RouteFromXds.Read(table)).Message);
     }
+
+    [Theory]
+    [InlineData("", "404"), InlineData("x-forwarded-proto: https\r\n", "200"), InlineData("x-forwarded-proto: ftp\r\n", "404")]
+    public void A_rule_on_the_scheme_sees_what_was_forwarded(string header, string status)
+    {
+        using var rig = new ProxyRig();
+        rig.EchoServer();
+        rig.Serve();
+        var table = rig.Snapshot.Routes["80"];
+        var route = table.VirtualHosts[0].Routes[0];
+        route = route with { Match = route.Match with { Headers = [new() { Name = ":scheme", Kind = HeaderMatchKind.Value, Value = StringMatch.Exact("https") }] } };
+        rig.Use(rig.Snapshot with { Routes = rig.Snapshot.Routes.SetItem("80", table with { VirtualHosts = [table.VirtualHosts[0] with { Routes = [route] }] }) });
+
+        Assert.StartsWith($"HTTP/1.1 {status} ", rig.Call($"GET / HTTP/1.1\r\nHost: a\r\n{header}\r\n"));
+    }
 }
