@@ -10,19 +10,21 @@ internal sealed class MeshUnderTest : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
+    // Below the range from which the kernel gives ports to callers: one of the mesh's own connections could take a port before its listener does.
+    private const int FirstPort = 28_130;
+
     private readonly Process process;
     private readonly Task<string> output, error;
     private readonly HttpClient client = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(10) };
     private readonly string controlPlane;
-    private readonly int firstPort;
 
     private MeshUnderTest(OwnAuthority authority, string controlPlane, string[] arguments)
     {
-        (this.controlPlane, firstPort) = (controlPlane, FreePorts.FourInARow());
+        this.controlPlane = controlPlane;
         OwnAuthority.Put(CaFolder, "root-cert.pem", authority.RootPem);
         authority.WriteSigner(CaFolder);
         process = Process.Start(new ProcessStartInfo(
-            Programs.Meshctl, ["demo", "--json", "--ports-from", $"{firstPort}", "--ca", CaFolder, "--folder", Folder, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            Programs.Meshctl, ["demo", "--json", "--ports-from", $"{FirstPort}", "--ca", CaFolder, "--folder", Folder, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
     }
 
@@ -40,12 +42,12 @@ internal sealed class MeshUnderTest : IAsyncDisposable
         return mesh;
     }
 
-    public async Task<JsonDocument> DebugAsync(string page) => JsonDocument.Parse(await client.GetStringAsync(new Uri($"http://{controlPlane}:{firstPort + 3}/debug/{page}")));
+    public async Task<JsonDocument> DebugAsync(string page) => JsonDocument.Parse(await client.GetStringAsync(new Uri($"http://{controlPlane}:{FirstPort + 3}/debug/{page}")));
 
     /// <summary>How many certificates were issued so far.</summary>
     public async Task<int> IssuedAsync()
     {
-        var metrics = await client.GetStringAsync(new Uri($"http://{controlPlane}:{firstPort + 2}/metrics"));
+        var metrics = await client.GetStringAsync(new Uri($"http://{controlPlane}:{FirstPort + 2}/metrics"));
         return Regex.Match(metrics, @"^citadel_server_success_cert_issuance_count (\d+)", RegexOptions.Multiline) is { Success: true } found ? int.Parse(found.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture) : 0;
     }
 
