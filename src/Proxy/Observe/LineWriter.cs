@@ -17,7 +17,7 @@ internal sealed class LineWriter : IDisposable
     private readonly ConcurrentBag<byte[]> _spare = [];
     private readonly FileStream _file;
     private readonly Thread _thread;
-    private long _droppedBytes;
+    private long _droppedBytes, _chunksMade;
 
     public LineWriter(string path)
     {
@@ -33,7 +33,16 @@ internal sealed class LineWriter : IDisposable
 
     public long DroppedBytes => Interlocked.Read(ref _droppedBytes);
 
-    public byte[] RentChunk() => _spare.TryTake(out var chunk) ? chunk : new byte[ChunkBytes];
+    /// <summary>Made because all others were full or being written. By how much the writer lags, nothing else, decides how many that are.</summary>
+    public long ChunksMade => Interlocked.Read(ref _chunksMade);
+
+    public byte[] RentChunk()
+    {
+        if (_spare.TryTake(out var chunk)) return chunk;
+
+        Interlocked.Increment(ref _chunksMade);
+        return new byte[ChunkBytes];
+    }
 
     /// <summary>Takes the chunk over; the caller rents another one for its next lines.</summary>
     public void Hand(byte[] chunk, int length)
