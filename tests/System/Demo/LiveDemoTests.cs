@@ -18,6 +18,9 @@ public sealed class LiveDemoTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        // So many services on the backend's port that its route table is sent host by host (VHDS), as in a large mesh.
+        File.WriteAllText(Path.Combine(folder, "50-many.yaml"), string.Concat(Enumerable.Range(0, 40).Select(i =>
+            $"---\napiVersion: v1\nkind: Service\nmetadata: {{name: other-{i}, namespace: demo}}\nspec: {{clusterIP: 10.96.79.{i + 1}, ports: [{{name: http, port: 8080}}]}}\n")));
         demo = RunningMesh.Start(["demo", "--folder", folder, "--ports-from", $"{firstPort}", "--rate", "20"]);
         secondVersion = Number(await demo.LineAsync(@"stop version 2 +kill (\d+)"));
         controlPlane = Number(await demo.LineAsync(@"no control plane +kill (\d+)"));
