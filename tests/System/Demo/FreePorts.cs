@@ -3,46 +3,38 @@ using System.Net.Sockets;
 
 namespace Mesh.SystemTests.Demo;
 
-/// <summary>Ports of 127.0.0.1 that nobody listens on, as the kernel says.</summary>
+/// <summary>
+/// Ports of 127.0.0.1 that nobody listens on, below those that the kernel gives to callers: nothing takes one between the look and the use.
+/// Each is given out once.
+/// </summary>
 internal static class FreePorts
 {
+    private const int Lowest = 21_000, Highest = 27_000;
+
+    private static int next = Lowest;
+
     /// <returns>The first of four in a row.</returns>
     public static int FourInARow()
     {
-        while (true)
+        for (var first = Interlocked.Add(ref next, 4); first < Highest; first = Interlocked.Add(ref next, 4))
         {
-            var taken = new List<Socket>();
-            try
-            {
-                taken.Add(Bound(0));
-                var first = ((IPEndPoint)taken[0].LocalEndPoint!).Port;
-                if (first > 65_000) continue;
-                for (var i = 1; i < 4; i++) taken.Add(Bound(first + i));
-                return first;
-            }
-            catch (SocketException)
-            {
-                continue; // one of the three that follow is in use: another four
-            }
-            finally
-            {
-                foreach (var socket in taken) socket.Dispose();
-            }
+            if (Enumerable.Range(first, 4).All(IsFree)) return first;
         }
+
+        throw new InvalidOperationException($"no four free ports in a row between {Lowest} and {Highest}");
     }
 
-    private static Socket Bound(int port)
+    private static bool IsFree(int port)
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
             socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-            return socket;
+            return true;
         }
         catch (SocketException)
         {
-            socket.Dispose();
-            throw;
+            return false;
         }
     }
 }
