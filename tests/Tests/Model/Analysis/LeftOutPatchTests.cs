@@ -17,13 +17,13 @@ public sealed class LeftOutPatchTests
               - applyTo: HTTP_FILTER
                 patch:
                   operation: INSERT_FIRST
-                  value: {name: x, typed_config: {"@type": type.googleapis.com/who.Knows}}
+                  value: {name: x, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency}}
               - applyTo: CLUSTER
                 patch: {operation: MERGE, value: {connect_timeout: 2s}}
             """, "patch.yaml"));
 
         var told = Assert.Single(Analyst.Analyze(resources, TimeProvider.System, new()), message => message.Type.Code == "MESH0001");
-        Assert.Equal("The patch spec.configPatches[0].patch.value of the EnvoyFilter is left out: is not supported: Type registry has no descriptor for type name 'who.Knows'", told.Text);
+        Assert.Equal("The patch spec.configPatches[0].patch.value of the EnvoyFilter is left out: is not supported: Type registry has no descriptor for type name 'envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency'", told.Text);
         Assert.Equal(9, told.Line);
     }
 }
