@@ -65,7 +65,7 @@ internal static class AcceptLoop
         var guest = new Guest(io);
         state.Add(guest, null);
         var seen = await Sniffer.LookAsync(state.Listener, client, io);
-        state.Remove(guest);
+        ListenerState.Remove(guest);
         state = state.Heir;
         if (seen != IoStatus.Ok)
         {
@@ -108,7 +108,7 @@ internal static class AcceptLoop
             var tcp = new ConnectionRunner(worker, client, io, chain);
             state.Add(tcp, chain);
             await tcp.RunAsync();
-            state.Remove(tcp);
+            ListenerState.Remove(tcp);
             return;
         }
 
@@ -128,14 +128,14 @@ internal static class AcceptLoop
             var h2 = new H2Downstream(worker, client, io, http);
             state.Add(h2, chain);
             await h2.RunAsync();
-            state.Remove(h2);
+            ListenerState.Remove(h2);
         }
         else
         {
             var h1 = new H1Downstream(worker, client, io, http);
             state.Add(h1, chain);
             await h1.RunAsync();
-            state.Remove(h1);
+            ListenerState.Remove(h1);
         }
     }
 
@@ -164,6 +164,7 @@ internal static class AcceptLoop
     private sealed class Guest(Connection io) : ILiveConnection
     {
         public bool HasPeerIdentity => false;
+        public ListenerState? Keeper { get; set; }
 
         // It has not said what it wants; it may still say so and be served by the chains it came for.
         public void Drain() { }

@@ -49,6 +49,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
         };
     }
 
+    public ListenerState? Keeper { get; set; }
     public FailureKind GoneAs => FailureKind.DownstreamClosed;
     public FailureKind BrokenAs => FailureKind.BadHttp1;
     public ProtocolError Problem => _reader.Problem;

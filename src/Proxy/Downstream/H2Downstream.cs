@@ -37,6 +37,7 @@ internal sealed class H2Downstream : ILiveConnection
         _certificateTimer = new(io.Loop, Drain);
     }
 
+    public ListenerState? Keeper { get; set; }
     public HttpChain Chain { get; }
     public Worker Worker => _worker;
     public ClientConnection Client => _client;

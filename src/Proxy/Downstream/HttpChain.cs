@@ -49,6 +49,9 @@ internal interface ILiveConnection
     /// <summary>The other side showed a certificate, and is believed for it.</summary>
     bool HasPeerIdentity { get; }
 
+    /// <summary>The listener's state that counts it now; a later one may take it over.</summary>
+    ListenerState? Keeper { get; set; }
+
     /// <summary>Ends in good order: after the exchanges under way, now if there are none.</summary>
     void Drain();
 

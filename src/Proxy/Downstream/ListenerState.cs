@@ -11,18 +11,25 @@ internal sealed class ListenerState
     private readonly List<Acceptor> _acceptors = [];
     private readonly Dictionary<FilterChain, HttpChain> _http = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<ILiveConnection, FilterChain?> _connections = new(ReferenceEqualityComparer.Instance);
+    private readonly Succession _sockets, _line;
 
     /// <param name="before">The state it replaces: its sockets are taken over where the address is the same, so that no connection is refused in between.</param>
     public ListenerState(Listeners listeners, Listener listener, ListenerState? before)
     {
         (_listeners, Listener) = (listeners, listener);
+        (_sockets, _line) = (new(this), new(this));
         Matcher = new(listener);
         if (before is not null && before.Listener.Address.Equals(listener.Address) && before.Listener.BindToPort == listener.BindToPort)
         {
             _acceptors.AddRange(before._acceptors);
             before._acceptors.Clear();
-            before.Successor = this;
-            if (listener.DiffersInChainsOnly(before.Listener)) TakeUnchanged(before);
+            _sockets = before._sockets;
+            _sockets.Newest = this;
+            if (!listener.DiffersInChainsOnly(before.Listener)) return;
+
+            _line = before._line;
+            _line.Newest = this;
+            TakeUnchanged(before);
             return;
         }
         before?.CloseSockets();
@@ -35,11 +42,10 @@ internal sealed class ListenerState
     public Listener Listener { get; }
     public FilterChainMatcher Matcher { get; }
     public Listeners Owner => _listeners;
-    /// <summary>The state that took over this one's sockets.</summary>
-    public ListenerState? Successor { get; private set; }
-    public ListenerState Present => Successor?.Present ?? this;
+    /// <summary>The state that has this one's sockets now.</summary>
+    public ListenerState Present => _sockets.Newest;
     /// <summary>Where a connection that has no chain yet looks for one: in the newest chains, unless more than chains has changed since it came.</summary>
-    public ListenerState Heir => Successor is { } next && next.Listener.DiffersInChainsOnly(Listener) ? next.Heir : this;
+    public ListenerState Heir => _line.Newest;
 
     /// <summary>Who serves a connection that this one has chosen a chain for: the newest state that still has the chain.</summary>
     public (ListenerState State, FilterChain Chain) ServerOf(FilterChain chain)
@@ -65,17 +71,17 @@ internal sealed class ListenerState
     public void Add(ILiveConnection connection, FilterChain? chain)
     {
         _connections.Add(connection, chain);
+        connection.Keeper = this;
         if (IsDraining) connection.Drain();
     }
 
-    public void Remove(ILiveConnection connection)
+    public static void Remove(ILiveConnection connection)
     {
-        if (!_connections.Remove(connection))
-        {
-            Successor?.Remove(connection);
-            return;
-        }
-        if (IsDraining && _connections.Count == 0) _listeners.Forget(this);
+        if (connection.Keeper is not { } keeper) return;
+
+        connection.Keeper = null;
+        keeper._connections.Remove(connection);
+        if (keeper.IsDraining && keeper._connections.Count == 0) keeper._listeners.Forget(keeper);
     }
 
     public void Drain()
@@ -111,6 +117,7 @@ internal sealed class ListenerState
 
             before._connections.Remove(connection);
             _connections.Add(connection, now);
+            connection.Keeper = this;
         }
         foreach (var (chain, ready) in before._http)
         {
@@ -148,5 +155,11 @@ internal sealed class ListenerState
         {
             _listeners.ReportCannotListen(Listener.Name, address.ToString(), e.Message);
         }
+    }
+
+    /// <summary>States that follow one another share one, so that the oldest knows the newest and none in between is kept alive.</summary>
+    private sealed class Succession(ListenerState first)
+    {
+        public ListenerState Newest { get; set; } = first;
     }
 }

@@ -13,6 +13,8 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
     private readonly TcpRecord _record = new();
     private Connection? _upstream;
 
+    public ListenerState? Keeper { get; set; }
+
     public async ValueTask RunAsync()
     {
         var clock = worker.Loop.Clock;

@@ -73,7 +73,7 @@ internal sealed class CallStory : IDisposable
         var asked = line.Split("→")[0].TrimEnd();
         if (asked.Length == 0 || asked[0] == '#') return line;
         var words = asked.Split(' ', 3);
-        if (words[0].ToUpperInvariant() == words[0]) return asked + Arrow + Calls(asked);
+        if (!words[0].Any(char.IsAsciiLetterLower)) return asked + Arrow + Calls(asked);
 
         states[words[0]] = words is [_, "waits", var time] ? ("waits", Span(time)) : (words[1] == "answers" && words.Length > 2 ? words[2] : $"{words[1]} {words.ElementAtOrDefault(2)}", default);
         foreach (var (address, pod) in pods)

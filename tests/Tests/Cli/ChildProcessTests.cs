@@ -6,7 +6,7 @@ namespace Mesh.Tests.Cli;
 public sealed class ChildProcessTests
 {
     [Fact]
-    public void A_child_outlives_the_thread_that_asked_for_it()
+    public async Task A_child_outlives_the_thread_that_asked_for_it()
     {
         var folder = Directory.CreateTempSubdirectory("mesh-child-");
         try
@@ -29,7 +29,7 @@ public sealed class ChildProcessTests
                 // Had that thread been its parent in the kernel's eyes, PR_SET_PDEATHSIG would have ended it by now.
                 word.Write("go on\n"u8);
                 word.Flush();
-                child!.WaitForExitAsync(TestContext.Current.CancellationToken).Wait(TestContext.Current.CancellationToken);
+                await child!.WaitForExitAsync(TestContext.Current.CancellationToken);
                 Assert.Equal(7, child.ExitCode);
             }
         }

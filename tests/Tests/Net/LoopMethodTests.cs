@@ -15,12 +15,12 @@ public sealed class LoopMethodTests : IDisposable
     public void Dispose() => _network.Dispose();
 
     [Fact]
-    public void A_method_that_does_not_wait_has_its_result_at_once()
+    public async Task A_method_that_does_not_wait_has_its_result_at_once()
     {
         var task = AddAsync(1, 2, waits: 0);
 
         Assert.True(task.IsCompletedSuccessfully);
-        Assert.Equal(3, task.Result);
+        Assert.Equal(3, await task);
     }
 
     [Fact]
