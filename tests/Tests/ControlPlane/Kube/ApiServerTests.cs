@@ -210,7 +210,7 @@ public sealed class ApiServerTests : IAsyncLifetime
             Fine(list);
             // What Kubernetes itself puts into every namespace is not ours, nor what other tests do meanwhile.
             all.AddRange(list.Body.At("items").Objects().Select(item => $"{kind} {item.At("metadata", "namespace").Text()}/{item.At("metadata", "name").Text()}")
-                .Where(name => name.Contains("istio", StringComparison.Ordinal) && !name.EndsWith(".crt", StringComparison.Ordinal) && !name.EndsWith("/default", StringComparison.Ordinal) && !name.EndsWith("/kube-root-ca", StringComparison.Ordinal)));
+                .Where(name => (name.Contains("istio", StringComparison.Ordinal) || name.EndsWith(".mesh.local", StringComparison.Ordinal)) && !name.EndsWith(".crt", StringComparison.Ordinal) && !name.EndsWith("/default", StringComparison.Ordinal) && !name.EndsWith("/kube-root-ca", StringComparison.Ordinal)));
         }
         return all;
     }
