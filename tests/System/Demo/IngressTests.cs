@@ -34,7 +34,7 @@ public sealed class IngressTests
         }
         finally
         {
-            using var stop = Process.Start("kill", ["-INT", $"{demo.Id}"]);
+            using var stop = Process.Start("kill", ["-TERM", $"{demo.Id}"]);
             await demo.WaitForExitAsync(CancellationToken.None);
             folder.Delete(recursive: true);
         }
