@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Text;
 using Mesh.Http;
@@ -53,21 +52,8 @@ internal sealed class Collector
 
     public RequestHead Head()
     {
-        var head = new RequestHead();
-        head.SetMethod(Method.Post);
-        head.SetPath(Encoding.Latin1.GetBytes(Path));
-        head.SetAuthority(Encoding.Latin1.GetBytes(Authority.Length > 0 ? Authority : Cluster));
-        if (Protocol == CollectorProtocol.OtlpGrpc)
-        {
-            head.Version = Mesh.Http.HttpVersion.Http2;
-            head.AcceptsTrailers = true;
-        }
-        head.Headers.Append(KnownHeader.ContentType, Protocol switch
-        {
-            CollectorProtocol.OtlpGrpc => "application/grpc"u8,
-            CollectorProtocol.OtlpHttp => "application/x-protobuf"u8,
-            _ => "application/json"u8,
-        });
+        var authority = Authority.Length > 0 ? Authority : Cluster;
+        var head = Protocol == CollectorProtocol.OtlpGrpc ? UnaryCall.Head(Path, authority) : PostHead(authority, Protocol == CollectorProtocol.OtlpHttp ? "application/x-protobuf"u8 : "application/json"u8);
         foreach (var (name, value) in Headers)
             if (HeaderName.TryParse(name) is { } header) head.Headers.Set(header, Encoding.Latin1.GetBytes(value));
         return head;
@@ -81,22 +67,24 @@ internal sealed class Collector
             ? Resource.Add(new("zone_name", node.Locality.Zone)).Add(new("cluster_name", node.Cluster)).Add(new("node_name", node.Id))
             : Resource;
         var message = Otlp.Request(resource, items);
-        if (Protocol == CollectorProtocol.OtlpHttp) return message;
-
-        var framed = new byte[message.Length + 5];
-        BinaryPrimitives.WriteUInt32BigEndian(framed.AsSpan(1), (uint)message.Length);
-        message.CopyTo(framed, 5);
-        return framed;
+        return Protocol == CollectorProtocol.OtlpHttp ? message : UnaryCall.Frame(message);
     }
 
-    public bool Took(SideAnswer answer) => Protocol == CollectorProtocol.OtlpGrpc ? GrpcStatus(answer) == 0 : answer.Status is >= 200 and < 300;
+    public bool Took(SideAnswer answer) => Protocol == CollectorProtocol.OtlpGrpc ? UnaryCall.StatusOf(answer) == 0 : answer.Status is >= 200 and < 300;
 
     /// <summary>The collector may take it a little later; what it has judged and refused it will refuse again.</summary>
     public bool IsWorthAnotherTry(SideAnswer answer) => answer.Status is 0 or 429 or 502 or 503 or 504
-        || Protocol == CollectorProtocol.OtlpGrpc && answer.Status == 200 && GrpcStatus(answer) is 1 or 4 or 8 or 10 or 11 or 14 or 15;
+        || Protocol == CollectorProtocol.OtlpGrpc && answer.Status == 200 && UnaryCall.StatusOf(answer) is 1 or 4 or 8 or 10 or 11 or 14 or 15;
 
-    private static int GrpcStatus(SideAnswer answer) =>
-        answer.Status == 200 ? Http.Grpc.StatusIn(answer.Trailers) ?? Http.Grpc.StatusIn(answer.Head.Headers) ?? 2 : 2;
+    private RequestHead PostHead(string authority, ReadOnlySpan<byte> contentType)
+    {
+        var head = new RequestHead();
+        head.SetMethod(Method.Post);
+        head.SetPath(Encoding.Latin1.GetBytes(Path));
+        head.SetAuthority(Encoding.Latin1.GetBytes(authority));
+        head.Headers.Append(KnownHeader.ContentType, contentType);
+        return head;
+    }
 
     private static Collector? Create(TracingSettings settings)
     {

@@ -4,6 +4,7 @@ using System.Text;
 using Mesh.Http;
 using Mesh.Proxy.Config;
 using Mesh.Proxy.Http;
+using Mesh.Proxy.Http.Filters;
 
 namespace Mesh.Proxy.Security;
 
@@ -18,6 +19,8 @@ internal sealed record AuthorizerVerdict(bool IsAllowed)
     public ImmutableArray<string> HeadersToRemove { get; init; } = [];
     /// <summary>Added to the upstream's answer when the request was let through.</summary>
     public ImmutableArray<KeyValuePair<string, string>> ResponseHeaders { get; init; } = [];
+    /// <summary>False: a value holds what no HTTP field can, and would read as a field that the authorizer never named.</summary>
+    public bool IsCarriable => Headers.All(header => AnswerFields.IsValue(header.Value)) && ResponseHeaders.All(header => AnswerFields.IsValue(header.Value));
 }
 
 /// <summary>The gRPC form of Envoy's external authorization (envoy.service.auth.v3), as bytes.</summary>
@@ -61,7 +64,7 @@ internal static class AuthorizerMessages
                 case 3: allowed = Allowed(reader.Content); break;
             }
         }
-        if (reader.IsBroken) return null;
+        if (reader.IsBroken || denied is { IsCarriable: false } || allowed is { IsCarriable: false }) return null;
         if (code != 0) return denied ?? new(false);
         return hasStatus || allowed is not null || bytes.IsEmpty ? allowed ?? new(true) : null;
     }

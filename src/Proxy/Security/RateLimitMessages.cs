@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text;
+using Mesh.Proxy.Http.Filters;
 
 namespace Mesh.Proxy.Security;
 
@@ -53,7 +54,7 @@ internal static class RateLimitMessages
                 case 5: body = reader.Content.ToArray(); break;
             }
         }
-        if (reader.IsBroken || code == 0) return null;
+        if (reader.IsBroken || code == 0 || response.Concat(request).Any(field => !AnswerFields.IsValue(field.Value))) return null;
         return new(code == OverLimit) { Statuses = statuses.ToImmutable(), ResponseHeaders = response.ToImmutable(), RequestHeaders = request.ToImmutable(), Body = body };
     }
 

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Text;
 using Mesh.Http;
@@ -36,12 +35,7 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
 
     public override void OnResponse(Exchange exchange)
     {
-        if (exchange.GetFilterState(ResponseHeadersKey) is not { } lines) return;
-        foreach (var line in lines.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-        {
-            var colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (HeaderName.TryParse(line[..colon]) is { } name) exchange.Response.Headers.Append(name, Encoding.Latin1.GetBytes(line[(colon + 1)..]));
-        }
+        foreach (var (name, value) in AnswerFields.Kept(exchange, ResponseHeadersKey)) exchange.Response.Headers.Append(name, value);
     }
 
     private async ValueTask<Failure?> AskAsync(Exchange exchange, ImmutableDictionary<string, string> context)
@@ -71,31 +65,8 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
     private async ValueTask<AuthorizerVerdict?> AskByGrpcAsync(Exchange exchange, ReadOnlyMemory<byte> body, ImmutableDictionary<string, string> context)
     {
         var message = AuthorizerMessages.Request(exchange, settings, body, context);
-        var framed = new byte[message.Length + 5];
-        BinaryPrimitives.WriteUInt32BigEndian(framed.AsSpan(1), (uint)message.Length);
-        message.CopyTo(framed, 5);
-
-        var head = new RequestHead();
-        WriteGrpcHead(head);
-        var reply = await SideCall.AskAsync(exchange.Worker, settings.Service.Cluster, head, framed, TimeoutOf(settings), AnswerBytesMax);
-        if (reply.Status != 200 || (Grpc.StatusIn(reply.Trailers) ?? Grpc.StatusIn(reply.Head.Headers)) != 0) return null;
-
-        var answer = reply.Body.Span;
-        if (answer.Length < 5 || answer[0] != 0) return null;
-        var length = BinaryPrimitives.ReadUInt32BigEndian(answer[1..]);
-        return length <= answer.Length - 5 ? AuthorizerMessages.Response(answer.Slice(5, (int)length)) : null;
-    }
-
-    private void WriteGrpcHead(RequestHead head)
-    {
-        head.SetMethod(Method.Post);
-        head.SetPath("/envoy.service.auth.v3.Authorization/Check"u8);
-        head.SetAuthority(Encoding.Latin1.GetBytes(settings.Service.Authority.Length > 0 ? settings.Service.Authority : settings.Service.Cluster));
-        head.Version = Mesh.Http.HttpVersion.Http2;
-        head.AcceptsTrailers = true;
-        head.Headers.Append(KnownHeader.ContentType, "application/grpc"u8);
-        foreach (var edit in settings.Service.InitialMetadata)
-            if (HeaderName.TryParse(edit.Name) is { } name) head.Headers.Append(name, Encoding.Latin1.GetBytes(edit.Value.Text));
+        var answer = await UnaryCall.AskAsync(exchange.Worker, settings.Service, "/envoy.service.auth.v3.Authorization/Check", message, TimeoutOf(settings));
+        return answer is { } bytes ? AuthorizerMessages.Response(bytes.Span) : null;
     }
 
     private async ValueTask<AuthorizerVerdict?> AskByHttpAsync(Exchange exchange, ReadOnlyMemory<byte> body)
@@ -166,8 +137,7 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
             else request.Headers.Set(header, Encoding.Latin1.GetBytes(value));
         }
         if (settings.ClearRouteCache && (!verdict.Headers.IsEmpty || !verdict.HeadersToRemove.IsEmpty)) exchange.RouteIsStale = true;
-        if (verdict.ResponseHeaders.IsEmpty) return;
-        exchange.SetFilterState(ResponseHeadersKey, string.Join('\n', verdict.ResponseHeaders.Select(pair => $"{pair.Key}:{pair.Value.ReplaceLineEndings(" ")}")));
+        AnswerFields.Keep(exchange, ResponseHeadersKey, verdict.ResponseHeaders);
     }
 
     private static Failure Denial(AuthorizerVerdict verdict)

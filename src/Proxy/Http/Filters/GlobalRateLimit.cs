@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
@@ -14,7 +13,6 @@ namespace Mesh.Proxy.Http.Filters;
 /// </summary>
 internal sealed class GlobalRateLimit(GlobalRateLimitFilter filter) : HttpFilter
 {
-    private const int AnswerBytesMax = 64 * 1024;
     private const string ResponseHeadersKey = "mesh.ratelimit.response_headers";
     private const int ResourceExhausted = 8, Unavailable = 14;
 
@@ -32,12 +30,7 @@ internal sealed class GlobalRateLimit(GlobalRateLimitFilter filter) : HttpFilter
 
     public override void OnResponse(Exchange exchange)
     {
-        if (exchange.GetFilterState(ResponseHeadersKey) is not { } lines) return;
-        foreach (var line in lines.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-        {
-            var colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (HeaderName.TryParse(line[..colon]) is { } name) exchange.Response.Headers.Set(name, Encoding.Latin1.GetBytes(line[(colon + 1)..]));
-        }
+        foreach (var (name, value) in AnswerFields.Kept(exchange, ResponseHeadersKey)) exchange.Response.Headers.Set(name, value);
     }
 
     private bool Concerns(Exchange exchange) => settings.RequestType switch
@@ -50,15 +43,9 @@ internal sealed class GlobalRateLimit(GlobalRateLimitFilter filter) : HttpFilter
     private async ValueTask<Failure?> AskAsync(Exchange exchange, string domain, List<IReadOnlyList<KeyValuePair<string, string>>> descriptors)
     {
         var message = RateLimitMessages.Request(domain, descriptors);
-        var framed = new byte[message.Length + 5];
-        BinaryPrimitives.WriteUInt32BigEndian(framed.AsSpan(1), (uint)message.Length);
-        message.CopyTo(framed, 5);
-
-        var head = new RequestHead();
-        WriteHead(head);
-        var reply = await SideCall.AskAsync(exchange.Worker, settings.Service.Cluster, head, framed, settings.Timeout, AnswerBytesMax);
+        var answer = await UnaryCall.AskAsync(exchange.Worker, settings.Service, "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", message, settings.Timeout);
         if (exchange.CutBy is not null) return null;
-        if (Verdict(reply) is not { } verdict)
+        if (answer is not { } bytes || RateLimitMessages.Response(bytes.Span) is not { } verdict)
         {
             exchange.Worker.Counters.RateLimitErrors++;
             return settings.FailureModeDeny
@@ -71,27 +58,6 @@ internal sealed class GlobalRateLimit(GlobalRateLimitFilter filter) : HttpFilter
         foreach (var (name, value) in verdict.RequestHeaders)
             if (HeaderName.TryParse(name) is { } header && header.Known != KnownHeader.Host) exchange.Request.Headers.Append(header, Encoding.Latin1.GetBytes(value));
         return null;
-    }
-
-    private void WriteHead(RequestHead head)
-    {
-        head.SetMethod(Method.Post);
-        head.SetPath("/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"u8);
-        head.SetAuthority(Encoding.Latin1.GetBytes(settings.Service.Authority.Length > 0 ? settings.Service.Authority : settings.Service.Cluster));
-        head.Version = Mesh.Http.HttpVersion.Http2;
-        head.AcceptsTrailers = true;
-        head.Headers.Append(KnownHeader.ContentType, "application/grpc"u8);
-        foreach (var edit in settings.Service.InitialMetadata)
-            if (HeaderName.TryParse(edit.Name) is { } name) head.Headers.Append(name, Encoding.Latin1.GetBytes(edit.Value.Text));
-    }
-
-    private static RateLimitVerdict? Verdict(SideAnswer reply)
-    {
-        if (reply.Status != 200 || (Grpc.StatusIn(reply.Trailers) ?? Grpc.StatusIn(reply.Head.Headers)) != 0) return null;
-        var answer = reply.Body.Span;
-        if (answer.Length < 5 || answer[0] != 0) return null;
-        var length = BinaryPrimitives.ReadUInt32BigEndian(answer[1..]);
-        return length <= answer.Length - 5 ? RateLimitMessages.Response(answer.Slice(5, (int)length)) : null;
     }
 
     private Failure Refusal(RateLimitVerdict verdict) => new(FailureKind.RateLimited, Side.Local)
@@ -108,21 +74,25 @@ internal sealed class GlobalRateLimit(GlobalRateLimitFilter filter) : HttpFilter
     /// <summary>What the service, and the limit nearest to its end, want the caller to read.</summary>
     private void Remember(Exchange exchange, RateLimitVerdict verdict)
     {
-        var lines = verdict.ResponseHeaders.Select(pair => $"{pair.Key}:{pair.Value.ReplaceLineEndings(" ")}");
+        IEnumerable<KeyValuePair<string, string>> fields = verdict.ResponseHeaders;
         if (settings.EnableXRateLimitHeaders && verdict.Statuses.Where(status => status.RequestsPerUnit > 0).MinBy(status => status.Remaining) is { } nearest)
-            lines = lines.Concat(Standard(verdict.Statuses, nearest));
-        var text = string.Join('\n', lines);
-        if (text.Length > 0) exchange.SetFilterState(ResponseHeadersKey, text);
+            fields = fields.Concat(Standard(verdict.Statuses, nearest));
+        AnswerFields.Keep(exchange, ResponseHeadersKey, fields);
     }
 
-    private static IEnumerable<string> Standard(ImmutableArray<DescriptorStatus> statuses, DescriptorStatus nearest)
+    private static IEnumerable<KeyValuePair<string, string>> Standard(ImmutableArray<DescriptorStatus> statuses, DescriptorStatus nearest)
     {
-        var quota = new StringBuilder().Append(CultureInfo.InvariantCulture, $"x-ratelimit-limit:{nearest.RequestsPerUnit}");
+        var quota = new StringBuilder().Append(CultureInfo.InvariantCulture, $"{nearest.RequestsPerUnit}");
         foreach (var status in statuses.Where(status => status.RequestsPerUnit > 0))
         {
             quota.Append(CultureInfo.InvariantCulture, $", {status.RequestsPerUnit};w={status.UnitSeconds}");
             if (status.Name.Length > 0) quota.Append(CultureInfo.InvariantCulture, $";name=\"{status.Name}\"");
         }
-        return [quota.ToString(), $"x-ratelimit-remaining:{nearest.Remaining}", $"x-ratelimit-reset:{nearest.SecondsToReset}"];
+        return
+        [
+            new("x-ratelimit-limit", quota.ToString()),
+            new("x-ratelimit-remaining", nearest.Remaining.ToString(CultureInfo.InvariantCulture)),
+            new("x-ratelimit-reset", nearest.SecondsToReset.ToString(CultureInfo.InvariantCulture)),
+        ];
     }
 }
