@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using Mesh.Injector;
 using Mesh.Kube;
 using Mesh.SystemTests.Iptables;
@@ -12,7 +11,7 @@ namespace Mesh.SystemTests.Story;
 /// One node as far as these tests need it: a bridge, and pods as they came out of admission, each in a network namespace of its own. Init containers
 /// run first, then each container in a root of its own, as its user, with the arguments, variables and files that its pod says.
 /// </summary>
-internal sealed partial class Kubelet(ClusterRig rig, string bridge, string node) : IDisposable
+internal sealed class Kubelet(ClusterRig rig, string bridge, string node) : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("mesh-node-").FullName;
     private readonly List<RunningPod> pods = [];
@@ -68,9 +67,8 @@ internal sealed partial class Kubelet(ClusterRig rig, string bridge, string node
     private void Run(RunningPod pod, JsonObject container, string program, string[] own, Dictionary<string, string> volumes, bool isInit)
     {
         var name = container["name"].Text()!;
-        var variables = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var variable in container["env"].Objects()) variables[variable["name"].Text()!] = Expand(variable["value"].Text() ?? Field(pod.Object, variable), variables);
-        var arguments = container["args"] is JsonArray given ? given.Select(text => Expand(text.Text()!, variables)).ToArray() : own;
+        var environment = new ContainerEnvironment(pod.Object, container);
+        var arguments = container["args"] is JsonArray given ? given.Select(text => environment.Expand(text.Text()!)).ToArray() : own;
         var user = container.At("securityContext", "runAsUser").Text() ?? "0";
         var group = container.At("securityContext", "runAsGroup").Text() ?? user;
 
@@ -93,7 +91,7 @@ internal sealed partial class Kubelet(ClusterRig rig, string bridge, string node
         start.Environment.Clear();
         start.Environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin";
         start.Environment["DOTNET_ROOT"] = Path.GetDirectoryName(Environment.ProcessPath is { } path && path.EndsWith("/dotnet", StringComparison.Ordinal) ? path : "/usr/share/dotnet/dotnet")!;
-        foreach (var (key, value) in variables) start.Environment[key] = value;
+        foreach (var (key, value) in environment.Values) start.Environment[key] = value;
         var process = pod.Network.Run(() => Process.Start(start)!);
         pod.Add(name, process);
         if (isInit) pod.MustEndWell(name);
@@ -115,19 +113,6 @@ internal sealed partial class Kubelet(ClusterRig rig, string bridge, string node
         return at.FullName;
     }
 
-    private static string Field(JsonObject pod, JsonObject variable) => variable.At("valueFrom", "fieldRef", "fieldPath").Text() switch
-    {
-        null => "2", // of the container's resources: processors
-        "metadata.name" => pod.At("metadata", "name").Text()!,
-        "metadata.namespace" => pod.At("metadata", "namespace").Text()!,
-        "spec.serviceAccountName" => pod.At("spec", "serviceAccountName").Text()!,
-        "status.podIP" => pod.At("status", "podIP").Text()!,
-        "status.hostIP" => pod.At("status", "hostIP").Text()!,
-        _ => "node-1",
-    };
-
-    private static string Expand(string text, Dictionary<string, string> variables) => Variable().Replace(text, match => variables.GetValueOrDefault(match.Groups[1].Value, match.Value));
-
     private static void Tool(string program, params string[] arguments)
     {
         using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true })!;
@@ -135,7 +120,4 @@ internal sealed partial class Kubelet(ClusterRig rig, string bridge, string node
         process.WaitForExit();
         Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: {error}");
     }
-
-    [GeneratedRegex(@"\$\((\w+)\)")]
-    private static partial Regex Variable();
 }

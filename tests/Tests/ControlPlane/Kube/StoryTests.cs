@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using Envoy.Config.Cluster.V3;
 using Envoy.Config.Endpoint.V3;
 using Envoy.Config.Listener.V3;
@@ -24,7 +23,7 @@ namespace Mesh.Tests.ControlPlane.Kube;
 /// The whole story in a cluster double: install the demo profile, label a namespace, start frontend and two backends, demand mutual TLS, split 80/20.
 /// Each proxy introduces itself exactly as its injected pod tells it to.
 /// </summary>
-public sealed partial class StoryTests
+public sealed class StoryTests
 {
     [Fact]
     public async Task From_installation_to_a_weighted_split_under_mutual_tls()
@@ -90,7 +89,7 @@ public sealed partial class StoryTests
     private static JsonObject? Container(JsonObject pod) => pod.At("spec", "initContainers").Named("istio-proxy") ?? pod.At("spec", "containers").Named("istio-proxy");
 
     /// <summary>A proxy as far as the control plane sees it: started with the arguments, variables and files of its pod.</summary>
-    private sealed partial class Proxy : IDisposable
+    private sealed class Proxy : IDisposable
     {
         private readonly GrpcChannel channel;
         private readonly Envoy.Config.Core.V3.Node node;
@@ -99,11 +98,10 @@ public sealed partial class StoryTests
         public Proxy(ClusterRig rig, JsonObject pod)
         {
             var account = pod.At("spec", "serviceAccountName").Text();
-            var variables = new Dictionary<string, string>(StringComparer.Ordinal);
-            foreach (var variable in Container(pod)!["env"].Objects()) variables[variable["name"].Text()!] = Expand(variable["value"].Text() ?? Field(pod, variable), variables);
-            var arguments = Container(pod)!["args"].Texts().Select(a => Expand(a, variables)).ToList();
+            var environment = new ContainerEnvironment(pod, Container(pod)!);
+            var arguments = Container(pod)!["args"].Texts().Select(environment.Expand).ToList();
             var labels = string.Join('\n', pod.At("metadata", "labels").Strings().Select(l => $"{l.Key}=\"{l.Value}\""));
-            node = ControlNode.Create(Bootstrap.Read(arguments, variables, path => path == "/etc/istio/pod/labels" ? labels : null));
+            node = ControlNode.Create(Bootstrap.Read(arguments, environment.Values, path => path == "/etc/istio/pod/labels" ? labels : null));
             rig.Cluster.Tokens[$"token of {node.Id}"] = ($"system:serviceaccount:demo:{account}", LocalTokens.Audience);
             headers = new() { { "authorization", $"Bearer token of {node.Id}" } };
             channel = GrpcChannel.ForAddress(rig.Addresses["grpc"], new() { Credentials = ChannelCredentials.Insecure });
@@ -158,20 +156,5 @@ public sealed partial class StoryTests
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
             return await call.ResponseStream.MoveNext(patience.Token) ? [.. call.ResponseStream.Current.Resources.Select(r => r.Unpack<T>())] : [];
         }
-
-        private static string Field(JsonObject pod, JsonObject variable) => variable.At("valueFrom", "fieldRef", "fieldPath").Text() switch
-        {
-            null => "2", // of the container's resources: processors
-            "metadata.name" => pod.At("metadata", "name").Text()!,
-            "metadata.namespace" => pod.At("metadata", "namespace").Text()!,
-            "spec.serviceAccountName" => pod.At("spec", "serviceAccountName").Text()!,
-            "status.podIP" => pod.At("status", "podIP").Text()!,
-            _ => "10.0.0.1",
-        };
-
-        private static string Expand(string text, Dictionary<string, string> variables) => Variable().Replace(text, m => variables.GetValueOrDefault(m.Groups[1].Value, m.Value));
-
-        [GeneratedRegex(@"\$\((\w+)\)")]
-        private static partial Regex Variable();
     }
 }
