@@ -41,6 +41,7 @@ public static class AnalyzerList
         new("service.PortNameAnalyzer", "Checks the port names associated with each service", WorkloadAnalyzers.PortNames) { NeedsRuntime = true },
         new("serviceentry.Analyzer", "Checks the validity of ServiceEntry", ServiceAnalyzers.Addresses),
         new("serviceentry.ConflictingServiceEntryProtocolAnalyzer", "Checks if multiple ServiceEntries define the same host and port with different protocols", ServiceAnalyzers.ConflictingProtocols),
+        new("service.SessionAnalyzer", "Checks services for labels that ask for sessions, which proxies of this mesh do not keep", ServiceAnalyzers.Sessions),
         new("services.MultiClusterServiceAnalyzer", "Check the validity of services in the multi-cluster environment", ServiceAnalyzers.AcrossClusters) { NeedsRuntime = true },
         new("sidecar.SelectorAnalyzer", "Validates that sidecars that define a workload selector match at least one pod, and that there aren't multiple sidecar resources that select overlapping pods", SelectorAnalyzers.Sidecars) { NeedsRuntime = true },
         new("telemetry.DefaultSelectorAnalyzer", "Validates that there aren't multiple telemetry resources that have no selector", SelectorAnalyzers.DefaultTelemetries),

@@ -287,6 +287,10 @@ public static class MessageCatalogue
             "The provider {0} is of type {1}, which proxies do not write to; this part of the Telemetry ({2}) has no effect. Supported here: {3}.",
             "MeshConfig may define providers of all types that Istio knows; the proxies of this mesh speak to some of them.",
             "Name a provider of a supported type. Most collectors take OpenTelemetry (opentelemetry for traces, envoyOtelAls for logs)."),
+        new("MESH0003", Level.Warning, "SessionsNotKept",
+            "The label {0} of the service has no effect: proxies of this mesh do not keep a caller at the endpoint that first answered it.",
+            "Istio can put the chosen endpoint's address into a cookie or header. This mesh does not; requests are spread as the DestinationRule says.",
+            "Use consistentHash with httpCookie or httpHeaderName in the service's DestinationRule: a caller stays at its endpoint while that is there."),
     ];
 
     private static readonly FrozenDictionary<string, MessageType> ByCode = All.ToFrozenDictionary(m => m.Code);

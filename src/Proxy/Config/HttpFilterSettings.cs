@@ -42,7 +42,6 @@ internal sealed record IstioStatsFilter(string Name, IstioStatsSettings Stats) :
 internal sealed record HealthCheckFilter(string Name, bool PassThrough, ImmutableArray<HeaderMatch> Headers) : HttpFilterSettings(Name);
 
 /// <summary>Sends a request to the endpoint that a cookie or header names, while it is there at all.</summary>
-internal sealed record StatefulSessionFilter(string Name, StatefulSession? Session) : HttpFilterSettings(Name);
 
 internal sealed record SetFilterStateFilter(string Name, ImmutableArray<FilterStateValue> OnRequest) : HttpFilterSettings(Name);
 
@@ -88,15 +87,6 @@ internal sealed record IstioStatsSettings
 internal sealed record MetricSettings(string Name, ImmutableDictionary<string, string> Dimensions, ImmutableArray<string> TagsToRemove, string Match, bool Drop);
 
 internal sealed record MetricDefinition(string Name, string Value, string Type);
-
-internal sealed record StatefulSession
-{
-    public string? CookieName { get; init; }
-    public string CookiePath { get; init; } = "";
-    public TimeSpan? CookieTtl { get; init; }
-    public string? HeaderName { get; init; }
-    public bool Strict { get; init; }
-}
 
 internal sealed record FaultSettings
 {
@@ -247,5 +237,4 @@ internal abstract record FilterOverride
     public sealed record Cors(CorsSettings Settings) : FilterOverride;
     public sealed record LocalRateLimit(LocalRateLimitSettings Settings) : FilterOverride;
     public sealed record GlobalRateLimit(ImmutableArray<RateLimitActions> RateLimits, string Domain) : FilterOverride;
-    public sealed record Session(bool Disabled, StatefulSession? Settings) : FilterOverride;
 }

@@ -10,8 +10,6 @@ using Envoy.Extensions.Filters.Http.Router.V3;
 using Envoy.Extensions.Filters.Http.SetFilterState.V3;
 using Envoy.Extensions.Filters.Http.StatefulSession.V3;
 using Envoy.Extensions.Filters.Network.HttpConnectionManager.V3;
-using Envoy.Extensions.Http.StatefulSession.Cookie.V3;
-using Envoy.Extensions.Http.StatefulSession.Header.V3;
 using Google.Protobuf.WellKnownTypes;
 using static Mesh.Proxy.Config.ValuesFromXds;
 using AlpnConfig = Istio.Envoy.Config.Filter.Http.Alpn.V2Alpha1.FilterConfig;
@@ -62,7 +60,7 @@ internal static class HttpFiltersFromXds
             "io.istio.http.peer_metadata.Config" => new PeerMetadataFilter(name, PeerMetadata(Unpack(config, PeerMetadataConfig.Parser))),
             "stats.PluginConfig" => new IstioStatsFilter(name, IstioStats(Unpack(config, global::Stats.PluginConfig.Parser))),
             "envoy.extensions.filters.http.health_check.v3.HealthCheck" => HealthCheck(name, Unpack(config, Envoy.Extensions.Filters.Http.HealthCheck.V3.HealthCheck.Parser)),
-            "envoy.extensions.filters.http.stateful_session.v3.StatefulSession" => new StatefulSessionFilter(name, Session(Unpack(config, Envoy.Extensions.Filters.Http.StatefulSession.V3.StatefulSession.Parser))),
+            "envoy.extensions.filters.http.stateful_session.v3.StatefulSession" => NoSession(name, config),
             "envoy.extensions.filters.http.set_filter_state.v3.Config" => FilterState(name, Unpack(config, Envoy.Extensions.Filters.Http.SetFilterState.V3.Config.Parser)),
             var type when optional || Harmless.Contains(type) => new NoOpFilter(name, type),
             var type => throw new ConfigRefusedException("typed_config", $"filter type '{type}' is not supported"),
@@ -122,8 +120,8 @@ internal static class HttpFiltersFromXds
                 var perRoute = Unpack(config, RateLimitPerRoute.Parser);
                 return new FilterOverride.GlobalRateLimit(RouteFromXds.RateLimits(perRoute.RateLimits), perRoute.Domain);
             case "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute":
-                var session = Unpack(config, StatefulSessionPerRoute.Parser);
-                return new FilterOverride.Session(session.Disabled, session.StatefulSession is null ? null : Session(session.StatefulSession));
+                RefuseSession(Unpack(config, StatefulSessionPerRoute.Parser).StatefulSession);
+                return null;
             case var _ when optional:
                 return null;
             case var type:
@@ -174,19 +172,16 @@ internal static class HttpFiltersFromXds
             value.SharedWithUpstream != Envoy.Extensions.Filters.Common.SetFilterState.V3.FilterStateValue.Types.SharedWithUpstream.None)),
     ]);
 
-    private static Config.StatefulSession? Session(Envoy.Extensions.Filters.Http.StatefulSession.V3.StatefulSession proto)
+    private static NoOpFilter NoSession(string name, Any config)
     {
-        if (proto.SessionState is null) return null;
-        switch (TypeOf(proto.SessionState.TypedConfig))
-        {
-            case "envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState":
-                var cookie = Unpack(proto.SessionState.TypedConfig, CookieBasedSessionState.Parser).Cookie;
-                return new() { CookieName = cookie.Name, CookiePath = cookie.Path, CookieTtl = Limit(cookie.Ttl), Strict = proto.Strict };
-            case "envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState":
-                return new() { HeaderName = Unpack(proto.SessionState.TypedConfig, HeaderBasedSessionState.Parser).Name.ToLowerInvariant(), Strict = proto.Strict };
-            case var type:
-                throw new ConfigRefusedException("session_state", $"'{type}' is not supported");
-        }
+        RefuseSession(Unpack(config, Envoy.Extensions.Filters.Http.StatefulSession.V3.StatefulSession.Parser));
+        return new(name, TypeOf(config));
+    }
+
+    /// <summary>Without a session's form it is the place that routes fill, and does nothing.</summary>
+    private static void RefuseSession(Envoy.Extensions.Filters.Http.StatefulSession.V3.StatefulSession? proto)
+    {
+        if (proto?.SessionState is not null) throw new ConfigRefusedException("session_state", "stateful sessions are not supported; consistentHash with httpCookie keeps a caller at its endpoint");
     }
 
     private static FaultSettings Fault(HTTPFault proto)

@@ -82,9 +82,6 @@ internal sealed class Exchange
     public ulong? Hash { get; set; }
     /// <summary>The cookie that makes the next request hash alike; sent with the response.</summary>
     public string? HashCookie { get; set; }
-    /// <summary>An endpoint's address that a filter wants, if the cluster has it (stateful session).</summary>
-    public string? WantedEndpoint { get; set; }
-    public bool WantedEndpointIsStrict { get; set; }
     /// <summary>ALPN to offer by the protocol spoken upstream, instead of the cluster's own list (Istio's alpn filter); empty: the cluster's.</summary>
     public ImmutableArray<AlpnOverride> AlpnOverrides { get; set; } = [];
     public Deadline Deadline { get; set; } = Deadline.Never;
@@ -169,10 +166,10 @@ internal sealed class Exchange
         StartedAt = Clock.GetTimestamp();
         StartedUtc = Clock.GetUtcNow();
         Source = client.Source;
-        IsInternal = OwesPeerMetadata = IsTraced = IsOperationNamed = ResponseStarted = RouteIsStale = WantedEndpointIsStrict = false;
+        IsInternal = OwesPeerMetadata = IsTraced = IsOperationNamed = ResponseStarted = RouteIsStale = false;
         HasBeenAskedAgain = false;
         Span = null;
-        OriginalPath = HashCookie = WantedEndpoint = UpstreamFailure = null;
+        OriginalPath = HashCookie = UpstreamFailure = null;
         (Routes, VirtualHost, Route, WeightedCluster, Hash) = (null, null, null, null, null);
         (Cluster, Endpoint, UpstreamLocal, UpstreamRemote, UpstreamPeer, UpstreamTls) = (null, null, null, null, null, null);
         (UpstreamLabels, DownstreamLabels) = (null, client.PeerLabels);

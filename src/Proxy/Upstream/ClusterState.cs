@@ -150,11 +150,6 @@ internal sealed class ClusterState
         if (Config.Discovery == ClusterDiscovery.OriginalDestination) return TryOriginalDestination(DestinationOf(exchange), out endpoint);
 
         LookForOutliers();
-        if (exchange.WantedEndpoint is { } wanted)
-        {
-            endpoint = Named(wanted)!;
-            if (endpoint is not null || exchange.WantedEndpointIsStrict) return endpoint is not null;
-        }
         endpoint = _balancer.Pick(new() { Hash = exchange.Hash, Tried = exchange.Tried, Retry = exchange.Attempt > 1 ? RetryPolicy.Of(exchange) : null })!;
         return endpoint is not null;
     }
@@ -164,10 +159,6 @@ internal sealed class ClusterState
 
     /// <summary>Waits for the first answer to every name; a moment only, for a resolver that does not answer at all.</summary>
     public ValueTask ResolvedAsync(Deadline deadline) => _names.FirstAnswerAsync(deadline);
-
-    // A method of its own: its closure must not be made for every pick.
-    private EndpointState? Named(string wanted) =>
-        Array.Find(_all, state => !state.IsRemoved && state.Endpoint.Health != EndpointHealth.Unhealthy && state.Endpoint.Address.ToString() == wanted);
 
     /// <summary>For a TCP connection.</summary>
     public bool TryPick(ClientConnection client, out EndpointState endpoint)

@@ -43,6 +43,13 @@ internal static class ServiceAnalyzers
         }
     }
 
+    public static void Sessions(Findings findings)
+    {
+        foreach (var service in findings.Resources.All("", "Service"))
+            foreach (var label in (ReadOnlySpan<string>)["istio.io/persistent-session", "istio.io/persistent-session-header"])
+                if (service.Labels.ContainsKey(label)) findings.Add("MESH0003", service, null, label);
+    }
+
     public static void Addresses(Findings findings)
     {
         var metadata = findings.MeshConfig.Child("defaultConfig")?.TextMap("proxyMetadata").ToDictionary() ?? [];

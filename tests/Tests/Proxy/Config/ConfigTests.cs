@@ -72,6 +72,15 @@ public sealed class ConfigTests
     }
 
     [Fact]
+    public void A_stateful_session_is_refused_and_the_place_kept_for_one_is_not()
+    {
+        var filter = new Envoy.Extensions.Filters.Network.HttpConnectionManager.V3.HttpFilter { Name = "session", TypedConfig = Any.Pack(new Envoy.Extensions.Filters.Http.StatefulSession.V3.StatefulSession(), "type.googleapis.com") };
+        Assert.IsType<NoOpFilter>(HttpFiltersFromXds.Read(filter));
+        filter.TypedConfig = Any.Pack(new Envoy.Extensions.Filters.Http.StatefulSession.V3.StatefulSession { SessionState = new() { Name = "cookie" } }, "type.googleapis.com");
+        Assert.Contains("session_state", Assert.Throws<ConfigRefusedException>(() => HttpFiltersFromXds.Read(filter)).ToString());
+    }
+
+    [Fact]
     public void A_filter_that_we_do_not_have_is_refused_by_name_unless_it_is_optional()
     {
         var filter = new Envoy.Extensions.Filters.Network.HttpConnectionManager.V3.HttpFilter { Name = "mine", TypedConfig = Any.Pack(new StringValue(), "type.googleapis.com") };
