@@ -371,8 +371,8 @@ NEEDS = {'haproxy': 'haproxy', 'nginx': 'nginx', 'nghttpx': 'nghttpx'}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--proxy', default=os.path.join(TREE, 'src/Proxy/bin/Release/net10.0/linux-x64/publish/mesh-proxy'))
-    parser.add_argument('--istiod', default=os.path.join(TREE, 'src/ControlPlane/bin/Debug/net10.0/mesh-istiod'))
+    parser.add_argument('--proxy', default=os.path.join(TREE, 'artifacts/bin/mesh-proxy'))
+    parser.add_argument('--istiod', default=os.path.join(TREE, 'artifacts/bin/mesh-istiod'))
     parser.add_argument('--scenario', nargs='*', default=['h1', 'pair', 'h2', 'tcp'])
     parser.add_argument('--peer', nargs='*', default=PEERS)
     parser.add_argument('--seconds', type=int, default=5)

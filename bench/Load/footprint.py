@@ -67,7 +67,7 @@ class Footprint:
         port = free_port()
         code = ('import http.server\n'
                 'class H(http.server.BaseHTTPRequestHandler):\n'
-                ' protocol_version = "HTTP/1.1"\n'
+                ' protocol_version, disable_nagle_algorithm = "HTTP/1.1", True\n'
                 ' def do_GET(self): self.send_response(200); self.send_header("content-length", "1024"); self.end_headers(); self.wfile.write(b"x" * 1024)\n'
                 ' def log_message(self, *a): pass\n'
                 f'http.server.ThreadingHTTPServer(("127.0.0.1", {port}), H).serve_forever()\n')
@@ -204,6 +204,7 @@ spec:
         held = []
         for i in range(count):
             s = socket.socket()
+            s.settimeout(20)
             # One source address has ports for so many.
             s.bind((f'127.0.{100 + i // 5000}.1', 0))
             s.connect((ADDRESS, 8000 if tls else 8080))
@@ -224,14 +225,13 @@ spec:
 
     def client_context(self):
         """A certificate of the mesh, as the control plane's own state gives it: signed with its root for the backend's identity."""
-        root = os.path.join(self.state, 'ca')
         key, pem = os.path.join(self.work, 'client.key'), os.path.join(self.work, 'client.pem')
-        ca = {name: next(os.path.join(d, f) for d, _, files in os.walk(self.state) for f in files if f == name) for name in ('ca-cert.pem', 'ca-key.pem')}
+        certificate, ca_key = os.path.join(self.state, 'root-cert.pem'), os.path.join(self.state, 'root-key.pem')
         if not os.path.exists(pem):
             subprocess.run(['openssl', 'req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/', '-keyout', key, '-out', pem + '.csr'], check=True, capture_output=True)
             with open(pem + '.ext', 'w') as f:
                 f.write('subjectAltName=critical,URI:spiffe://cluster.local/ns/demo/sa/backend\nextendedKeyUsage=clientAuth,serverAuth\n')
-            subprocess.run(['openssl', 'x509', '-req', '-in', pem + '.csr', '-CA', ca['ca-cert.pem'], '-CAkey', ca['ca-key.pem'], '-set_serial', '77', '-days', '1', '-extfile', pem + '.ext',
+            subprocess.run(['openssl', 'x509', '-req', '-in', pem + '.csr', '-CA', certificate, '-CAkey', ca_key, '-set_serial', '77', '-days', '1', '-extfile', pem + '.ext',
                             '-out', pem], check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
