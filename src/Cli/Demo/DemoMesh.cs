@@ -25,6 +25,7 @@ internal sealed class DemoMesh(LocalMesh mesh, Programs programs, TimeProvider t
     /// <summary>Control plane first, then all the rest side by side.</summary>
     public async Task StartAsync(CancellationToken cancel)
     {
+        foreach (var port in tlsPort is { } tls ? (int[])[ingressPort, tls] : [ingressPort]) LocalMesh.RequireFree(new(IPAddress.Loopback, port));
         WriteFolder();
         await mesh.StartControlPlaneAsync(cancel);
         await mesh.RequireAcceptedAsync(cancel);

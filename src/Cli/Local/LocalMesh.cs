@@ -288,7 +288,8 @@ internal sealed class LocalMesh(LocalMeshSettings settings, Programs programs, T
         throw new LocalMeshException($"{child.Name} was not ready within {settings.ReadyPatience.TotalSeconds:0} s ({ready}); its log, {child.LogFile}, ends:\n{child.LastLines(5)}");
     }
 
-    private static void RequireFree(IPEndPoint address)
+    /// <summary>One sentence before anything is started, rather than a mesh that nobody can reach.</summary>
+    public static void RequireFree(IPEndPoint address)
     {
         using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try

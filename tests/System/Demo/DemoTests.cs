@@ -35,17 +35,19 @@ public sealed class DemoTests
         Assert.DoesNotContain(NetworkInterface.GetAllNetworkInterfaces(), link => link.Name.StartsWith("meshdemo", StringComparison.Ordinal));
     }
 
-    [Fact]
-    public async Task A_port_in_use_is_named_in_one_sentence()
+    [Theory]
+    [InlineData(28100, "the gateway's")]
+    [InlineData(28101, "the control plane's")]
+    public async Task A_port_in_use_is_named_in_one_sentence(int port, string whose)
     {
-        using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 28101);
+        using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, port);
         taken.Start();
 
         var (exit, output, error) = await RunAsync("demo", "--seconds", "1", "--json", "--ports-from", "28100");
 
         Assert.Equal(1, exit);
         Assert.Empty(output);
-        Assert.StartsWith("Error: cannot listen on 127.0.0.1:28101", error);
+        Assert.True(error.StartsWith($"Error: cannot listen on 127.0.0.1:{port}", StringComparison.Ordinal), $"{whose}: {error}");
         Assert.Single(error.Trim().Split('\n'));
     }
 
