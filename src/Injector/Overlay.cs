@@ -24,6 +24,16 @@ public static class Overlay
         }
     }
 
+    /// <summary>One layer over another that is itself to be laid over something: a null stays, since it takes away what lies below both.</summary>
+    public static void Stack(JsonObject target, JsonObject over)
+    {
+        foreach (var (key, value) in over)
+        {
+            if (value is JsonObject map && target[key] is JsonObject existing) Stack(existing, map);
+            else target[key] = value?.DeepClone();
+        }
+    }
+
     public static JsonObject Of(params ReadOnlySpan<JsonObject?> layers)
     {
         var merged = new JsonObject();

@@ -49,7 +49,7 @@ internal static class UserContainers
     {
         var overlay = own.Copy();
         if (overlay["image"].Text() == AutoImage) overlay.Remove("image");
-        overlay.MapAt("resources");
+        overlay["resources"] = ProxyContainer.Canonical(overlay.MapAt("resources"));
         return overlay;
     }
 

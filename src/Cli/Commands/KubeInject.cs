@@ -32,11 +32,12 @@ internal static class KubeInject
         if (file.Length == 0) return Outcome.Failed("1 error occurred:\n\t* filename not specified (see --filename or -f)\n\n");
         if (file != "-" && !File.Exists(file)) return Outcome.Failed(Missing(file));
 
-        var (settings, problem) = await SettingsAsync(invocation, cancel);
+        using var api = ClusterAccess.Open(invocation, out _);
+        var (settings, problem) = await SettingsAsync(invocation, api, cancel);
         if (settings is null) return problem;
 
         var text = file == "-" ? await invocation.Terminal.In.ReadToEndAsync(cancel) : await File.ReadAllTextAsync(file, cancel);
-        var output = WorkloadInjection.Inject(text, settings, warning => invocation.Error.Write($"\n{warning}\n"), out var error);
+        var output = WorkloadInjection.Inject(text, settings, await KubeletsAsync(api, cancel), warning => invocation.Error.Write($"\n{warning}\n"), out var error);
         if (output is null) return Outcome.Failed(error);
 
         if (invocation.Text("output") is { Length: > 0 } to) await File.WriteAllTextAsync(to, output, cancel);
@@ -44,7 +45,7 @@ internal static class KubeInject
         return Outcome.Fine;
     }
 
-    private static async Task<(InjectorSettings? Settings, Outcome Problem)> SettingsAsync(Invocation invocation, CancellationToken cancel)
+    private static async Task<(InjectorSettings? Settings, Outcome Problem)> SettingsAsync(Invocation invocation, KubeApi? api, CancellationToken cancel)
     {
         var revision = invocation.Text("revision");
         var (meshFile, configFile, valuesFile) = (invocation.Text("meshConfigFile"), invocation.Text("injectConfigFile"), invocation.Text("valuesFile"));
@@ -54,14 +55,15 @@ internal static class KubeInject
 
         var (config, values, mesh) = ("", "", "");
         if (configFile.Length == 0 || valuesFile.Length == 0 || meshFile.Length == 0)
-            (config, values, mesh) = await FromClusterAsync(invocation, revision, cancel)
+            (config, values, mesh) = await FromClusterAsync(invocation, api, revision, cancel)
                 ?? BundledInjector.Texts(InstallSpec.Read([], [], revision, force: false, out _)!);
         try
         {
             if (configFile.Length > 0) config = await File.ReadAllTextAsync(configFile, cancel);
             if (valuesFile.Length > 0) values = await File.ReadAllTextAsync(valuesFile, cancel);
             if (meshFile.Length > 0) mesh = await File.ReadAllTextAsync(meshFile, cancel);
-            return (InjectorSettings.FromConfigMaps(config, values, mesh, revision.Length == 0 ? "default" : revision, YamlJson.Read), Outcome.Fine);
+            var settings = InjectorSettings.FromConfigMaps(config, values, mesh, revision.Length == 0 ? "default" : revision, YamlJson.Read);
+            return (settings with { NativeSidecars = InjectorSettings.ParseNativeSidecars(Environment.GetEnvironmentVariable("ENABLE_NATIVE_SIDECARS")) }, Outcome.Fine);
         }
         catch (FormatException e)
         {
@@ -70,9 +72,8 @@ internal static class KubeInject
     }
 
     /// <returns>Null when no cluster can be asked, or it has no injector: then the program's own settings are used.</returns>
-    private static async Task<(string, string, string)?> FromClusterAsync(Invocation invocation, string revision, CancellationToken cancel)
+    private static async Task<(string, string, string)?> FromClusterAsync(Invocation invocation, KubeApi? api, string revision, CancellationToken cancel)
     {
-        using var api = ClusterAccess.Open(invocation, out _);
         if (api is null) return null;
 
         var suffix = revision is "" or "default" ? "" : "-" + revision;
@@ -81,6 +82,17 @@ internal static class KubeInject
         var mesh = await api.GetAsync(KubeKinds.ConfigMap, space, invocation.Text("meshConfigMapName") + suffix, cancel);
         return injector.Body.At("data", "config").Text() is { } config && injector.Body.At("data", "values").Text() is { } values && mesh.Body.At("data", "mesh").Text() is { } text
             ? (config, values, text) : null;
+    }
+
+    /// <summary>As the webhook does it: a native sidecar where every node can run one.</summary>
+    /// <returns>Null when there is no cluster, or it does not let us look.</returns>
+    private static async Task<IReadOnlyCollection<string>?> KubeletsAsync(KubeApi? api, CancellationToken cancel)
+    {
+        if (api is null) return null;
+
+        var nodes = await api.ListAsync(KubeKinds.Node, null, "limit=5000", cancel);
+        return nodes.IsFine && nodes.Body is not null
+            ? [.. nodes.Body["items"].Objects().Select(node => node.At("status", "nodeInfo", "kubeletVersion").Text() ?? "")] : null;
     }
 
     private static string Missing(string path) => $"open {path}: no such file or directory";

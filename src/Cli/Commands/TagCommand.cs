@@ -74,10 +74,23 @@ internal static class TagCommand
         };
     }
 
+    /// <summary>Whoever has the tag "default" also judges what names no revision.</summary>
+    internal static JsonObject? Validator(string tag, string revision, string space)
+    {
+        if (tag != "default") return null;
+
+        var values = Overlay.Of(Chart.DefaultValues("base"), new JsonObject { ["defaultRevision"] = revision, ["global"] = new JsonObject { ["istioNamespace"] = space } });
+        var validator = Chart.Render("base", values, space).Single(one => one["kind"].Text() == "ValidatingWebhookConfiguration");
+        validator.MapAt("metadata").MapAt("labels")[TagLabel] = tag;
+        return validator;
+    }
+
     private static Outcome Generate(Invocation invocation)
     {
         if (Wanted(invocation, out var tag, out var revision) is { } problem) return problem;
-        invocation.Out.Write(Injector.YamlText.Write(Webhook(tag, revision, invocation.Text("istioNamespace"))));
+        var space = invocation.Text("istioNamespace");
+        invocation.Out.Write(Injector.YamlText.Write(Webhook(tag, revision, space)));
+        if (Validator(tag, revision, space) is { } validator) invocation.Out.Write("---\n" + Injector.YamlText.Write(validator));
         return Outcome.Fine;
     }
 
@@ -107,6 +120,8 @@ internal static class TagCommand
             return copy;
         })]);
         var answer = await api.ApplyAsync(KubeKinds.MutatingWebhook, null, name, wanted, KubeApi.FieldManager, dryRun: false, cancel);
+        if (answer.IsFine && revision != "default" && Validator(tag, revision, space) is { } validator)
+            answer = await api.ApplyAsync(KubeKinds.ValidatingWebhook, null, validator.At("metadata", "name").Text()!, validator, KubeApi.FieldManager, dryRun: false, cancel);
         if (!answer.IsFine) return Outcome.Failed($"the tag cannot be set: {answer}");
 
         await invocation.Out.WriteLineAsync($"Revision tag \"{tag}\" created, referencing control plane revision \"{revision}\". To enable injection using this\nrevision tag, use 'kubectl label namespace <NAMESPACE> istio.io/rev={tag}'");
@@ -150,6 +165,11 @@ internal static class TagCommand
 
         var answer = await api.DeleteAsync(KubeKinds.MutatingWebhook, null, name, cancel);
         if (answer.IsAbsent) return Outcome.Failed($"cannot remove tag \"{tag}\": cannot find MutatingWebhookConfiguration for tag \"{tag}\"");
+        if (answer.IsFine && Validator(tag, "default", invocation.Text("istioNamespace")) is { } validator)
+        {
+            var second = await api.DeleteAsync(KubeKinds.ValidatingWebhook, null, validator.At("metadata", "name").Text()!, cancel);
+            if (!second.IsAbsent) answer = second;
+        }
         if (!answer.IsFine) return Outcome.Failed($"the tag cannot be removed: {answer}");
         await invocation.Out.WriteLineAsync($"Revision tag {tag} removed");
         return Outcome.Fine;

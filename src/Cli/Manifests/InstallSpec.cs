@@ -30,7 +30,7 @@ internal sealed record InstallSpec(JsonObject Spec, string Namespace, string Rev
         foreach (var (path, text) in files)
         {
             if (Document(path, text, out error) is not { } document) return null;
-            Overlay.Onto(user, document);
+            Overlay.Stack(user, document);
         }
         foreach (var set in sets)
         {
@@ -60,6 +60,8 @@ internal sealed record InstallSpec(JsonObject Spec, string Namespace, string Rev
             error = $"could not unmarshal: {unknown}";
             return null;
         }
+        // What nobody checks, on top of what was checked.
+        if (spec["unvalidatedValues"] is JsonObject anything) Overlay.Stack(spec.MapAt("values"), anything);
         var specNamespace = merged.At("metadata", "namespace").Text() ?? spec.At("values", "global", "istioNamespace").Text() ?? "istio-system";
         specNamespace = spec.At("values", "global", "istioNamespace").Text() ?? spec["namespace"].Text() ?? specNamespace;
         var named = spec["revision"].Text() ?? spec.At("values", "revision").Text() ?? "";
@@ -68,16 +70,29 @@ internal sealed record InstallSpec(JsonObject Spec, string Namespace, string Rev
 
     public static IReadOnlyList<string> Profiles => [.. Bundled.Names("profiles/").Select(name => name["profiles/".Length..])];
 
-    /// <summary>Is the component switched on?</summary>
-    public bool Enabled(string component) => Spec.At("components", component, "enabled").IsTrue();
+    /// <summary>Is the component switched on? Who names it and says nothing else wants it.</summary>
+    public bool Enabled(string component) => Component(component) is { } one && IsOn(one);
 
+    public JsonObject? Component(string name) => Spec.At("components", name) as JsonObject;
+
+    /// <summary>The namespace of one component; that of the installation unless it says another.</summary>
+    public string NamespaceOf(JsonObject? component) => component.At("namespace").Text() is { Length: > 0 } own ? own : Namespace;
+
+    /// <summary>A gateway is wanted by its component, or in the older way by a value of its kind.</summary>
     public IEnumerable<(string Kind, JsonObject Gateway)> Gateways =>
-        Spec.At("components", "ingressGateways").Objects().Select(gateway => ("istio-ingressgateway", gateway))
-            .Concat(Spec.At("components", "egressGateways").Objects().Select(gateway => ("istio-egressgateway", gateway)))
-            .Where(gateway => gateway.Item2["enabled"].IsTrue());
+        GatewaysOf("ingressGateways", "istio-ingressgateway").Concat(GatewaysOf("egressGateways", "istio-egressgateway"));
+
+    private IEnumerable<(string Kind, JsonObject Gateway)> GatewaysOf(string component, string kind)
+    {
+        var byValue = Spec.At("values", "gateways", kind, "enabled").IsTrue();
+        return Spec.At("components", component).Objects().Where(gateway => byValue || IsOn(gateway)).Select(gateway => (kind, gateway));
+    }
+
+    private static bool IsOn(JsonObject component) => component["enabled"] is not { } enabled || enabled.IsTrue();
 
     /// <summary>Values of one chart: its defaults, then hub and tag, then the user's. `values.pilot` is the control plane's root.</summary>
-    public JsonObject ChartValues(string chart)
+    /// <param name="component">What is said of the component: its own hub and tag.</param>
+    public JsonObject ChartValues(string chart, JsonObject? component = null)
     {
         var values = Spec["values"] as JsonObject ?? [];
         var global = new JsonObject();
@@ -87,6 +102,9 @@ internal sealed record InstallSpec(JsonObject Spec, string Namespace, string Rev
         if (chart == "istiod")
         {
             if (values["pilot"] is JsonObject pilot) Overlay.Onto(merged, pilot);
+            Overlay.Onto(merged, K8sSettings.Values(component?["k8s"] as JsonObject));
+            foreach (var name in (string[])["hub", "tag"])
+                if (component?[name] is { } own) merged[name] = own.DeepClone(); // of the control plane alone: the proxies keep the mesh's
             if (Spec["meshConfig"] is JsonObject mesh) Overlay.Onto(merged, new JsonObject { ["meshConfig"] = mesh.DeepClone() });
             if (Enabled("cni")) Overlay.Onto(merged, new JsonObject { ["cni"] = new JsonObject { ["enabled"] = true } });
             else if (merged["cni"] is JsonObject cni) cni["enabled"] = false; // the component decides, not the value
@@ -141,7 +159,7 @@ internal sealed record InstallSpec(JsonObject Spec, string Namespace, string Rev
             lists[list] = ByName(existing, added);
             ((JsonObject)copy["spec"]!["components"]!).Remove(list);
         }
-        Overlay.Onto(under, copy);
+        Overlay.Stack(under, copy);
         foreach (var (name, list) in lists)
             ((JsonObject)((JsonObject)under["spec"]!)["components"]!)[name] = list;
     }

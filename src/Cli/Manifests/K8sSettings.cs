@@ -20,6 +20,22 @@ internal static class K8sSettings
     /// <returns>Null, or the field that nobody knows.</returns>
     public static string? Problem(JsonObject k8s) => k8s.FirstOrDefault(field => !Fields.Contains(field.Key)).Key;
 
+    /// <summary>What the charts must know before they are rendered: how many replicas decides over a disruption budget, ports over more than the Service.</summary>
+    public static JsonObject Values(JsonObject? k8s)
+    {
+        var values = new JsonObject();
+        Take("autoscaleMin", k8s.At("hpaSpec", "minReplicas"));
+        Take("autoscaleMax", k8s.At("hpaSpec", "maxReplicas"));
+        Take("replicaCount", k8s.At("replicaCount"));
+        Take("ports", k8s.At("service", "ports"));
+        return values;
+
+        void Take(string name, JsonNode? value)
+        {
+            if (value is not null) values[name] = value.DeepClone();
+        }
+    }
+
     /// <exception cref="FormatException">A path of an overlay leads nowhere; names it.</exception>
     public static void Apply(JsonObject? k8s, IReadOnlyList<JsonObject> objects)
     {
@@ -69,7 +85,7 @@ internal static class K8sSettings
     {
         foreach (var name in names)
         {
-            if (from[name] is JsonObject map && onto[name] is JsonObject there && name != "resources") Overlay.Onto(there, map);
+            if (from[name] is JsonObject map && onto[name] is JsonObject there) Overlay.Onto(there, map);
             else if (from[name] is { } value) onto[name] = value.DeepClone();
         }
     }

@@ -23,8 +23,9 @@ internal static class Manifest
             components.Add(Make("Base", "Istio core", [.. Crds(), .. Chart.Render("base", spec.ChartValues("base"), spec.Namespace)], spec));
         if (spec.Enabled("pilot"))
         {
-            var objects = Chart.Render("istiod", spec.ChartValues("istiod"), spec.Namespace);
-            K8sSettings.Apply(spec.Spec.At("components", "pilot", "k8s") as JsonObject, objects);
+            var pilot = spec.Component("pilot");
+            var objects = Chart.Render("istiod", spec.ChartValues("istiod", pilot), spec.NamespaceOf(pilot));
+            K8sSettings.Apply(pilot.At("k8s") as JsonObject, objects);
             components.Add(Make("Pilot", "Istiod", objects, spec));
         }
 
@@ -45,10 +46,11 @@ internal static class Manifest
     {
         var values = spec.ChartValues("gateways");
         var settings = Overlay.Of(values.At("gateways", kind) as JsonObject, new JsonObject { ["enabled"] = true });
+        Overlay.Onto(settings, K8sSettings.Values(gateway["k8s"] as JsonObject));
         if (gateway["name"].Text() is { Length: > 0 } name) settings["name"] = name;
         if (gateway["label"] is JsonObject labels) settings["labels"] = Overlay.Of(settings["labels"] as JsonObject, labels);
         values["gateways"] = new JsonObject { [kind] = settings };
-        var objects = Chart.Render("gateways", values, gateway["namespace"].Text() ?? spec.Namespace);
+        var objects = Chart.Render("gateways", values, spec.NamespaceOf(gateway));
         K8sSettings.Apply(gateway["k8s"] as JsonObject, objects);
         return objects;
     }

@@ -26,10 +26,11 @@ internal static class SpecRules
     private static readonly HashSet<string> AlsoKnown =
     [
         "holdApplicationUntilProxyStarts", "capNetBindService", "enableCoreDump", "privateRegistry", "variant", "jwtPolicy", "trustDomain", "useIngressPorts", "ipFamilyPolicy", "ipFamilies",
-        "defaultRevision", "profile", "compatibilityVersion", "ztunnel", "istio_cni", "base", "experimental", "gatewayClasses", "remotePilotAddress", "defaultTolerations",
+        "defaultRevision", "profile", "revision", "compatibilityVersion", "ztunnel", "istio_cni", "base", "experimental", "gatewayClasses", "remotePilotAddress", "defaultTolerations",
         "defaultNodeSelector", "sts", "autoscaling", "secretVolumes", "configVolumes", "additionalContainers", "runAsRoot", "customService", "injectionTemplate", "externalTrafficPolicy",
         "podAntiAffinityLabelSelector", "podAntiAffinityTermLabelSelector", "ingressPorts", "zvpn", "pdb", "taint", "trustedZtunnelNamespace", "trustedZtunnelName", "jwksResolverExtraRootCA",
         "initContainers", "terminationMessagePolicy", "spec", "agentgateway", "networkPolicy", "enableReaderRBAC", "stableValidationPolicy", "enableIstioConfigCRDs",
+        "enabled", "arch", "globalDomainSuffix", "includeEnvoyFilter", "podDNSSearchNamespaces", "readerServiceAccount", "injectionURL", "chained", "enabledLocalInjectorIstiod",
     ];
 
     /// <returns>Null when every field is known.</returns>
@@ -53,6 +54,7 @@ internal static class SpecRules
         if (spec["values"] is not JsonObject values) return null;
         var known = Overlay.Of(Chart.DefaultValues("base"), Chart.DefaultValues("gateways"), Chart.DefaultValues("istiod"));
         known["pilot"] = Chart.DefaultValues("istiod");
+        known["cni"] = new JsonObject(); // of the node agent's chart, which this mesh has not
         return Unknown(values, known, "Values");
     }
 
@@ -67,5 +69,17 @@ internal static class SpecRules
         return null;
     }
 
-    private static string Name(string key) => $"{char.ToUpperInvariant(key[0])}{key[1..]}Config";
+    private static string Name(string key) => key switch
+    {
+        "istio-ingressgateway" => "IngressGatewayConfig",
+        "istio-egressgateway" => "EgressGatewayConfig",
+        "proxy_init" => "ProxyInitConfig",
+        "sidecarInjectorWebhook" => "SidecarInjectorConfig",
+        "cni" => "CNIConfig",
+        "sts" => "STSConfig",
+        "sds" => "SDSConfig",
+        "v2" => "TelemetryV2Config",
+        "prometheus" => "TelemetryV2PrometheusConfig",
+        _ => $"{char.ToUpperInvariant(key[0])}{key[1..]}Config",
+    };
 }

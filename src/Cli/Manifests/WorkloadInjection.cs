@@ -13,10 +13,12 @@ internal static partial class WorkloadInjection
         ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "ReplicationController", "DeploymentConfig", "Rollout"];
 
     /// <param name="warn">Hears of each workload that is passed over, and why.</param>
+    /// <param name="kubelets">Versions of the nodes' kubelets, as far as somebody asked them; null: nobody did.</param>
     /// <param name="error">Why there is no output.</param>
-    public static string? Inject(string text, InjectorSettings settings, Action<string> warn, out string error)
+    public static string? Inject(string text, InjectorSettings settings, IReadOnlyCollection<string>? kubelets, Action<string> warn, out string error)
     {
         error = "";
+        var native = NativeSidecars.Supported(settings.NativeSidecars, kubelets);
         var output = new StringBuilder();
         var documents = Separator().Split(text);
         foreach (var document in documents[^1].Length == 0 && documents.Length > 1 ? documents[..^1] : documents)
@@ -34,7 +36,7 @@ internal static partial class WorkloadInjection
             }
             else
             {
-                if (!One(resource, settings, warn, out error)) return null;
+                if (!One(resource, settings, native, warn, out error)) return null;
                 output.Append(YamlText.Write(resource));
             }
             output.Append("---\n");
@@ -44,14 +46,14 @@ internal static partial class WorkloadInjection
 
     private static bool IsWorkload(JsonObject resource) => resource["kind"].Text() is "Pod" or "CronJob" or "List" || Templated.Contains(resource["kind"].Text() ?? "");
 
-    private static bool One(JsonObject resource, InjectorSettings settings, Action<string> warn, out string error)
+    private static bool One(JsonObject resource, InjectorSettings settings, bool native, Action<string> warn, out string error)
     {
         error = "";
         var kind = resource["kind"].Text();
         if (kind == "List")
         {
             foreach (var item in resource["items"].Objects().Where(IsWorkload))
-                if (!One(item, settings, warn, out error)) return false;
+                if (!One(item, settings, native, warn, out error)) return false;
             return true;
         }
 
@@ -78,7 +80,7 @@ internal static partial class WorkloadInjection
 
         var pod = new JsonObject { ["metadata"] = holder["metadata"]?.DeepClone() ?? new JsonObject(), ["spec"] = holder["spec"]?.DeepClone() };
         var owner = kind == "Pod" ? null : new Owner(resource["apiVersion"].Text() ?? "", kind!, name);
-        var outcome = PodInjector.Inject(new(pod, space, Owner: owner), settings with { Policy = "enabled" });
+        var outcome = PodInjector.Inject(new(pod, space, NativeSidecars: native, Owner: owner), settings with { Policy = "enabled" });
         switch (outcome.Verdict)
         {
             case InjectionVerdict.Injected:

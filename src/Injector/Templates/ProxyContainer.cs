@@ -47,7 +47,8 @@ internal static class ProxyContainer
         return amounts.Count == 0 ? null : amounts;
     }
 
-    private static JsonObject Canonical(JsonObject resources)
+    /// <summary>Amounts as Kubernetes writes them: "3" for "3000m".</summary>
+    public static JsonObject Canonical(JsonObject resources)
     {
         var canonical = new JsonObject();
         foreach (var (kind, amounts) in resources)

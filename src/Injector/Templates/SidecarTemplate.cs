@@ -55,7 +55,7 @@ internal static class SidecarTemplate
 
         // The node's plugin reads its orders from the pod, since there is no init container to give them to.
         if (pod.Text("pilot", "cni", "provider") == "multus")
-            annotations["k8s.v1.cni.cncf.io/networks"] = WithNetwork(pod.Annotation("k8s.v1.cni.cncf.io/networks", ""), "default/istio-cni");
+            annotations["k8s.v1.cni.cncf.io/networks"] = WithNetwork(pod.Annotation("k8s.v1.cni.cncf.io/networks", ""), "default", "istio-cni");
         annotations["sidecar.istio.io/interceptionMode"] = pod.InterceptionMode;
         Add("traffic.sidecar.istio.io/includeOutboundIPRanges", "includeIPRanges", always: false);
         Add("traffic.sidecar.istio.io/excludeOutboundIPRanges", "excludeIPRanges", always: false);
@@ -76,13 +76,15 @@ internal static class SidecarTemplate
         }
     }
 
-    private static string WithNetwork(string networks, string added)
+    /// <summary>Multus takes a list of names, or JSON in which the namespace has a field of its own.</summary>
+    private static string WithNetwork(string networks, string space, string name)
     {
+        var added = $"{space}/{name}";
         if (networks.Length == 0) return added;
         if (JsonReading.TryParse(networks) is JsonArray list)
         {
-            if (list.Objects().Any(network => network["name"].Text() == added)) return networks;
-            list.AddNode(Map(("name", added)));
+            if (list.Objects().Any(network => network["name"].Text() == name && network["namespace"].Text() == space)) return networks;
+            list.AddNode(Map(("name", name), ("namespace", space)));
             return list.Compact();
         }
         return networks.Split(',').Any(network => network.Trim() == added) || networks.Contains(']', StringComparison.Ordinal)
