@@ -15,6 +15,8 @@ internal static class Root
             Authz.Command,
             BugReport.Command,
             CheckCommand.Command,
+            CompletionCommand.Command,
+            CompletionCommand.Candidates,
             DemoCommand.Command,
             Describe.Command,
             Explain.Command,

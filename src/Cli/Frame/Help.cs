@@ -41,7 +41,7 @@ internal static class Help
         }
     }
 
-    private static string Kind(Flag flag) => flag.Kind switch
+    public static string Kind(Flag flag) => flag.Kind switch
     {
         FlagKind.Text => " string",
         FlagKind.Number => " int",

@@ -36,9 +36,9 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
             case "/authz": return AuthorizationPage.CanI(sidecar.Snapshot, sidecar.Bootstrap.InstanceIp, request.Query);
             case "/authz/policies": return AuthorizationPage.Policies(sidecar.Snapshot);
             case "/memory": return AdminReply.Json($"{{\"allocated\":\"{GC.GetTotalMemory(false)}\",\"heap_size\":\"{Environment.WorkingSet}\"}}\n");
-            case "/help" or "/": return AdminReply.Ok("/authz\n/authz/policies\n/certs\n/clusters\n/config_dump\n/drain_listeners\n/healthcheck/fail\n/healthcheck/ok\n/help\n/listeners\n/logging\n/memory\n/quitquitquit\n/ready\n/reset_counters\n/server_info\n/stats\n/stats/prometheus\n");
+            case "/help" or "/": return AdminReply.Ok("/authz\n/authz/policies\n/certs\n/clusters\n/config_dump\n/drain_listeners\n/healthcheck/fail\n/healthcheck/ok\n/help\n/listeners\n/logging\n/memory\n/quitquitquit\n/ready\n/server_info\n/stats\n/stats/prometheus\n");
         }
-        if (request.Method != "POST") return request.Path is "/quitquitquit" or "/logging" or "/drain_listeners" or "/healthcheck/fail" or "/healthcheck/ok" or "/reset_counters"
+        if (request.Method != "POST") return request.Path is "/quitquitquit" or "/logging" or "/drain_listeners" or "/healthcheck/fail" or "/healthcheck/ok"
             ? new(405, $"Method {request.Method} not allowed, POST required.") : AdminReply.NotFound;
 
         switch (request.Path)
@@ -54,7 +54,6 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
             case "/healthcheck/ok":
                 _healthFailed = false;
                 return AdminReply.Ok();
-            case "/reset_counters": return AdminReply.Ok();
             default: return AdminReply.NotFound;
         }
     }
