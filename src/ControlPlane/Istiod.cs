@@ -34,6 +34,7 @@ internal static class Istiod
         try
         {
             app.Services.GetRequiredService<ServeMetrics>().Started();
+            app.Services.GetRequiredService<CaMetrics>().Follow(app.Services.GetRequiredService<CertificateAuthority>());
             RuntimeMetrics.Register(app.Services.GetRequiredService<CollectorRegistry>());
             await app.StartAsync(stop);
             await RunSourcesAsync(app, options, opened, stop);
@@ -55,14 +56,15 @@ internal static class Istiod
     internal static WebApplication Build(Options options, TimeProvider time, ClusterStart? cluster = null)
     {
         var authority = cluster?.Authority(options, time) ?? Authority(options, time);
+        var bundle = new TrustBundle(authority, options);
         var tokens = options.StateFolder is { } state ? LocalTokens.Kept(state, time) : LocalTokens.Fresh(time);
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "mesh-istiod" });
         Logging(builder, options);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => Doors(kestrel, options, authority));
+        builder.WebHost.ConfigureKestrel(kestrel => Doors(kestrel, options, authority, bundle));
 
         var services = builder.Services;
-        services.AddSingleton(options).AddSingleton(time).AddSingleton(authority).AddSingleton(tokens);
+        services.AddSingleton(options).AddSingleton(time).AddSingleton(authority).AddSingleton(bundle).AddSingleton(tokens);
         services.AddSingleton(Metrics.NewCustomRegistry());
         services.AddSingleton<WorldFeed>().AddSingleton<TokenKeys>().AddSingleton(_ => new HttpClient()).AddSingleton<RefusedResources>().AddSingleton<Translator>().AddSingleton<ServedResources>();
         services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<RootsResource>().AddSingleton<MemoryTrim>().AddSingleton<PatchRefusals>();
@@ -73,7 +75,8 @@ internal static class Istiod
         if (options.AddOns.Count > 0) services.AddHttpForwarder();
         services.AddSingleton<AdsService>().AddSingleton<CertificateService>().AddSingleton<ProxyDump>();
         if (options.Folders.Count > 0) services.AddSingleton(provider => Folder(provider, options.Folders));
-        if (cluster is not null) KubeParts.Add(services, cluster.Api, options.Kube!);
+        if (cluster is not null) KubeParts.Add(services, cluster.Api, options);
+        if (options.External is null) services.AddSingleton<IWorkloadSigner, OwnSigner>();
         services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 8 << 20);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IServiceMethodProvider<AdsService>, AdsMethods>());
 
@@ -95,6 +98,7 @@ internal static class Istiod
         var refused = services.GetRequiredService<RefusedResources>();
         _ = services.GetRequiredService<ProxyStreams>(); // subscribes to the feed
         feed.Published += services.GetRequiredService<PatchRefusals>().Take;
+        feed.Published += TrustBundle.Following(services.GetRequiredService<TrustBundle>(), services.GetRequiredService<ILogger<TrustBundle>>());
         feed.Published += world => metrics.Published(world, refused.All.Count);
 
         services.GetRequiredService<MeshFile>().Load();
@@ -164,7 +168,7 @@ internal static class Istiod
         ssl.ServerCertificateContext = server.Context();
     }
 
-    private static void Doors(KestrelServerOptions kestrel, Options options, CertificateAuthority authority)
+    private static void Doors(KestrelServerOptions kestrel, Options options, CertificateAuthority authority, TrustBundle bundle)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxConcurrentConnections = options.StreamsMax + 1_000;
@@ -189,7 +193,7 @@ internal static class Istiod
         }
         if (options.SecureGrpc is { } secure)
         {
-            var server = new ServerCertificate(authority, options);
+            var server = new ServerCertificate(authority, bundle, options);
             kestrel.Listen(secure, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
@@ -205,7 +209,7 @@ internal static class Istiod
         }
         if (options.Webhooks is { } webhooks)
         {
-            var server = new ServerCertificate(authority, options);
+            var server = new ServerCertificate(authority, bundle, options);
             kestrel.Listen(webhooks, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1AndHttp2;

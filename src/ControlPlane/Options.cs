@@ -36,6 +36,9 @@ public sealed record Options
     /// <summary>Certificates that the user plugs in: <c>ca-cert.pem</c>, <c>ca-key.pem</c>, <c>cert-chain.pem</c>, <c>root-cert.pem</c>.</summary>
     public string? CaFolder { get; init; }
 
+    /// <summary>Signers of the cluster that sign for workloads. Null: the mesh's own authority does.</summary>
+    public Ca.ExternalSigners? External { get; init; }
+
     /// <summary>Where a self-made root and the key of local tokens are kept. Null: nothing survives a restart.</summary>
     public string? StateFolder { get; init; }
 
@@ -89,6 +92,8 @@ public sealed record Options
             error = problem ?? error ?? $"unknown argument {name}; see --help";
             return options;
         }
+        if (options is { External: not null, Kube: null }) error = "--k8s-signer and --cert-signer-domain need a cluster (--kube)";
+        else if (options.External is { Default: "", Domain: "" }) error = "the signer is missing: --k8s-signer DOMAIN/NAME (K8S_SIGNER), or --cert-signer-domain DOMAIN (CERT_SIGNER_DOMAIN)";
         return options;
     }
 
@@ -111,6 +116,8 @@ public sealed record Options
             case "--folder": return this with { Folders = [.. Folders, value] };
             case "--meshConfig": return this with { MeshFile = value };
             case "--ca": return this with { CaFolder = value };
+            case "--k8s-signer": return this with { External = (External ?? new("", "")) with { Default = value } };
+            case "--cert-signer-domain": return this with { External = (External ?? new("", "")) with { Domain = value } };
             case "--state": return this with { StateFolder = value };
             case "--local-sds": return this with { LocalSds = value };
             case "--address-file": return this with { AddressFile = value };
@@ -188,6 +195,8 @@ public sealed record Options
           --httpAddr ADDRESS       /ready, /debug           127.0.0.1:8080
           --monitoringAddr ADDRESS /metrics, /version       0.0.0.0:15014
           --ca DIR                 ca-cert.pem, ca-key.pem, cert-chain.pem, root-cert.pem of your own
+          --k8s-signer NAME        workloads' certificates come from this signer of the cluster (certificates.k8s.io)
+          --cert-signer-domain D   workloads may name a signer below this domain (ISTIO_META_CERT_SIGNER)
           --state DIR              where a self-made root and the token key are kept
           --local-sds SOCKET       certificates over SDS for Envoys on this machine
           --dashboard-token TOKEN  what the dashboard asks of readers from other machines

@@ -40,6 +40,7 @@ public static class KubeKinds
     public static readonly KubeKind ClusterRole = new("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", false);
     public static readonly KubeKind ClusterRoleBinding = new("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", false);
     public static readonly KubeKind Lease = new("coordination.k8s.io", "v1", "leases", "Lease", true);
+    public static readonly KubeKind SigningRequest = new("certificates.k8s.io", "v1", "certificatesigningrequests", "CertificateSigningRequest", false);
     public static readonly KubeKind CustomResourceDefinition = new("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", false);
     public static readonly KubeKind MutatingWebhook = new("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", false);
     public static readonly KubeKind ValidatingWebhook = new("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", false);
@@ -47,7 +48,7 @@ public static class KubeKinds
     private static readonly KubeKind[] All =
     [
         Namespace, Node, Pod, Service, ServiceAccount, Secret, ConfigMap, EndpointSlice, Ingress, IngressClass, Deployment, DaemonSet, HorizontalPodAutoscaler,
-        PodDisruptionBudget, Role, RoleBinding, ClusterRole, ClusterRoleBinding, Lease, CustomResourceDefinition, MutatingWebhook, ValidatingWebhook,
+        PodDisruptionBudget, Role, RoleBinding, ClusterRole, ClusterRoleBinding, Lease, SigningRequest, CustomResourceDefinition, MutatingWebhook, ValidatingWebhook,
     ];
 
     /// <returns>Null for a kind of a custom resource: the cluster's discovery knows it.</returns>

@@ -29,6 +29,8 @@ internal sealed record Bootstrap
     public required bool DiscoveryTls { get; init; }
     public required string DiscoveryServerName { get; init; }
     public required string DiscoveryRootPath { get; init; }
+    /// <summary>Revoked certificates (ConfigMap istio-ca-crl, mounted) until the control plane tells of them; the file may be missing.</summary>
+    public string RevocationListsPath { get; init; } = "/var/run/secrets/istio/crl/ca-crl.pem";
     public required string CaAddress { get; init; }
     public required bool CaTls { get; init; }
     public required string TokenPath { get; init; }

@@ -27,7 +27,8 @@ internal static class Pem
         return null;
     }
 
-    private static IEnumerable<object> Objects(string pem)
+    /// <summary>Everything the text holds, read as it is asked for.</summary>
+    public static IEnumerable<object> Objects(string pem)
     {
         using var reader = new PemReader(new StringReader(pem));
         while (reader.ReadObject() is { } item) yield return item;

@@ -7,7 +7,7 @@ namespace Mesh.ControlPlane.Ca;
 /// <summary>
 /// The control plane's own certificate, made by its own authority and renewed at half its life; and whom it believes among those who call.
 /// </summary>
-internal sealed class ServerCertificate(CertificateAuthority authority, Options options, TimeProvider? clock = null)
+internal sealed class ServerCertificate(CertificateAuthority authority, TrustBundle bundle, Options options, TimeProvider? clock = null)
 {
     private readonly TimeProvider time = clock ?? TimeProvider.System;
     private readonly Lock guard = new();
@@ -58,7 +58,7 @@ internal sealed class ServerCertificate(CertificateAuthority authority, Options 
         chain.ChainPolicy.DisableCertificateDownloads = true;
         chain.ChainPolicy.VerificationTime = time.GetUtcNow().UtcDateTime;
         chain.ChainPolicy.ApplicationPolicy.Add(new Oid("1.3.6.1.5.5.7.3.2"));
-        foreach (var root in authority.Signer.Roots) chain.ChainPolicy.CustomTrustStore.Add(X509CertificateLoader.LoadCertificate(root.GetEncoded()));
+        foreach (var root in bundle.Workloads) chain.ChainPolicy.CustomTrustStore.Add(X509CertificateLoader.LoadCertificate(root.GetEncoded()));
         foreach (var extra in authority.Signer.Chain) chain.ChainPolicy.ExtraStore.Add(X509CertificateLoader.LoadCertificate(extra.GetEncoded()));
         foreach (var element in presented?.ChainElements ?? Enumerable.Empty<X509ChainElement>()) chain.ChainPolicy.ExtraStore.Add(element.Certificate);
         return chain.Build(certificate);

@@ -52,7 +52,10 @@ internal sealed record SigningMaterial(
         var roots = Pem.Certificates(Read("root-cert.pem", "ca.crt"));
         var rest = File.Exists(Path.Combine(folder, "cert-chain.pem")) ? Pem.Certificates(File.ReadAllText(Path.Combine(folder, "cert-chain.pem"))) : [];
         var crl = Path.Combine(folder, "ca-crl.pem");
-        return Checked(folder, certificate, key, rest, roots, now) with { RevocationListsPem = File.Exists(crl) ? File.ReadAllText(crl) : "" };
+        var material = Checked(folder, certificate, key, rest, roots, now);
+        if (!File.Exists(crl)) return material;
+
+        return material with { RevocationListsPem = RevocationText.Checked(crl, File.ReadAllText(crl), [.. material.Chain, .. roots, .. rest], now) };
     }
 
     /// <summary>A root of our own, for a mesh that was given none.</summary>

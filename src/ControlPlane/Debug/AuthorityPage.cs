@@ -8,7 +8,7 @@ namespace Mesh.ControlPlane.Debug;
 /// <summary>/debug/ca: who signs, whom the mesh believes, and why what lies in the folder of plugged-in certificates is not in use. No keys.</summary>
 internal static class AuthorityPage
 {
-    public static void Write(Utf8JsonWriter writer, CertificateAuthority authority, PluggedInFolder folder, ProxyStreams streams)
+    public static void Write(Utf8JsonWriter writer, CertificateAuthority authority, TrustBundle bundle, PluggedInFolder folder, ProxyStreams streams, Options options)
     {
         var signer = authority.Signer;
         writer.WriteStartObject();
@@ -16,20 +16,47 @@ internal static class AuthorityPage
         Describe(writer, signer.Certificate);
         writer.WriteString("root", SigningMaterial.Fingerprint(signer.Root));
         writer.WriteEndObject();
-        writer.WriteStartArray("roots");
-        foreach (var root in signer.Roots)
+        if (options.External is { } external) External(writer, external);
+        Roots(writer, "roots", signer.Roots, authority);
+        // Beside those of the authority: MeshConfig.caCertificates.
+        Roots(writer, "addedRoots", bundle.Anchors.Local, null);
+        writer.WriteStartObject("trustDomains");
+        foreach (var (domain, roots) in bundle.Anchors.Foreign) Roots(writer, domain, roots, null);
+        writer.WriteEndObject();
+        Texts(writer, "trustProblems", bundle.Anchors.Problems);
+        writer.WriteNumber("revoked", RevocationText.Count(signer.RevocationListsPem));
+        if (RevocationText.NextUpdate(signer.RevocationListsPem) is { } next) writer.WriteString("revocationListsUntil", next);
+        writer.WriteString("problem", folder.Problem);
+        Texts(writer, "proxiesWithoutTheseRoots", streams.WithoutRoots);
+        writer.WriteEndObject();
+    }
+
+    private static void External(Utf8JsonWriter writer, ExternalSigners external)
+    {
+        writer.WriteStartObject("workloadSigners");
+        writer.WriteString("default", external.Default);
+        writer.WriteString("domain", external.Domain);
+        writer.WriteEndObject();
+    }
+
+    private static void Roots(Utf8JsonWriter writer, string name, IReadOnlyList<X509Certificate> roots, CertificateAuthority? authority)
+    {
+        writer.WriteStartArray(name);
+        foreach (var root in roots)
         {
             writer.WriteStartObject();
             Describe(writer, root);
-            writer.WriteString("certificatesUntil", authority.UsedUntil(root));
+            if (authority is not null) writer.WriteString("certificatesUntil", authority.UsedUntil(root));
             writer.WriteEndObject();
         }
         writer.WriteEndArray();
-        writer.WriteString("problem", folder.Problem);
-        writer.WriteStartArray("proxiesWithoutTheseRoots");
-        foreach (var name in streams.WithoutRoots) writer.WriteStringValue(name);
+    }
+
+    private static void Texts(Utf8JsonWriter writer, string name, IEnumerable<string> texts)
+    {
+        writer.WriteStartArray(name);
+        foreach (var text in texts) writer.WriteStringValue(text);
         writer.WriteEndArray();
-        writer.WriteEndObject();
     }
 
     private static void Describe(Utf8JsonWriter writer, X509Certificate certificate)

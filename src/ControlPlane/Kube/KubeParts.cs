@@ -10,9 +10,10 @@ internal static class KubeParts
 {
     private const string Election = "istio-leader";
 
-    public static void Add(IServiceCollection services, KubeApi api, KubeOptions kube)
+    public static void Add(IServiceCollection services, KubeApi api, Options options)
     {
-        services.AddSingleton(api).AddSingleton(kube);
+        services.AddSingleton(api).AddSingleton(options.Kube!);
+        if (options.External is { } signers) services.AddSingleton(signers).AddSingleton<ClusterSignerMetrics>().AddSingleton<IWorkloadSigner, ClusterSigner>();
         services.AddSingleton<NodeVersions>().AddSingleton<InjectorConfig>().AddSingleton<KubeSource>();
         services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>().AddSingleton<GatewayStatuses>().AddSingleton<GatewayDeployments>();
         services.AddSingleton<ITokenVerifier, TokenReviews>();

@@ -20,15 +20,22 @@ internal sealed class LeaderLease(KubeApi api, string inNamespace, string name, 
     public async Task RunAsync(Func<CancellationToken, Task> work, CancellationToken stop)
     {
         var retry = duration * 2 / 15;
-        while (!stop.IsCancellationRequested)
+        try
         {
-            if (await TryHoldAsync(stop))
+            while (!stop.IsCancellationRequested)
             {
-                log.LogInformation("{Replica} leads {Name}", replica, name);
-                await LeadAsync(work, retry, stop);
-                log.LogInformation("{Replica} no longer leads {Name}", replica, name);
+                if (await TryHoldAsync(stop))
+                {
+                    log.LogInformation("{Replica} leads {Name}", replica, name);
+                    await LeadAsync(work, retry, stop);
+                    log.LogInformation("{Replica} no longer leads {Name}", replica, name);
+                }
+                await WaitAsync(retry, stop);
             }
-            await WaitAsync(retry, stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            log.LogDebug("{Replica} no longer asks for {Name}", replica, name);
         }
     }
 

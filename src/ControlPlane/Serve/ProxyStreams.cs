@@ -15,12 +15,12 @@ internal sealed class ProxyStreams : IDisposable
     private readonly ILogger<ProxyStreams> log;
     private int count;
 
-    public ProxyStreams(Options options, WorldFeed feed, ServedResources served, ProxylessView proxyless, RootsResource roots, CertificateAuthority authority, ServeMetrics metrics, TimeProvider time, ILogger<ProxyStreams> log)
+    public ProxyStreams(Options options, WorldFeed feed, ServedResources served, ProxylessView proxyless, RootsResource roots, TrustBundle bundle, ServeMetrics metrics, TimeProvider time, ILogger<ProxyStreams> log)
     {
         (this.options, this.metrics, this.time, this.log) = (options, metrics, time, log);
         Proxyless = proxyless;
         Roots = roots;
-        authority.Replaced += () =>
+        bundle.Changed += () =>
         {
             foreach (var stream in open.Keys) stream.NewsOfRoots();
         };

@@ -128,6 +128,12 @@ public sealed record ProxySettings
     };
 }
 
+/// <summary>An entry of <c>caCertificates</c>: roots beside the mesh's own, for some signers or some trust domains.</summary>
+public sealed record TrustAnchor(string Pem, string BundleUrl, ImmutableArray<string> Signers, ImmutableArray<string> TrustDomains)
+{
+    public static TrustAnchor Read(Fields f) => new(f.Text("pem"), f.Text("spiffeBundleUrl"), f.Texts("certSigners"), f.Texts("trustDomains"));
+}
+
 public enum PathNormalization { Default, None, Base, MergeSlashes, DecodeAndMergeSlashes }
 
 /// <summary>The mesh-wide settings (ConfigMap <c>istio</c>, key <c>mesh</c>).</summary>
@@ -151,6 +157,7 @@ public sealed class MeshConfig
         EnableTracing = f.Bool("enableTracing", true);
         TrustDomain = f.Text("trustDomain", "cluster.local");
         TrustDomainAliases = f.Texts("trustDomainAliases");
+        CaCertificates = f.Each("caCertificates", TrustAnchor.Read);
         AutoMutualTls = f.Bool("enableAutoMtls", true);
         Outbound = f["outboundTrafficPolicy"].Enum("mode", OutboundMode.AllowAny);
         InboundIsLocalhost = f["inboundTrafficPolicy"].Text("mode") == "LOCALHOST";
@@ -196,6 +203,7 @@ public sealed class MeshConfig
     public bool EnableTracing { get; }
     public string TrustDomain { get; }
     public ImmutableArray<string> TrustDomainAliases { get; }
+    public ImmutableArray<TrustAnchor> CaCertificates { get; }
     public bool AutoMutualTls { get; }
     public OutboundMode Outbound { get; }
     public bool InboundIsLocalhost { get; }

@@ -43,6 +43,8 @@ internal sealed record PeerValidation
     public ImmutableArray<string> Spki { get; init; } = [];
     public ImmutableArray<ReadOnlyMemory<byte>> CrlsPem { get; init; } = [];
     public bool OnlyVerifyLeafCrl { get; init; }
+    /// <summary>With lists, every authority of a chain must have one, as Envoy has it. Off: an authority that publishes none has revoked nothing.</summary>
+    public bool EveryAuthorityNeedsList { get; init; } = true;
     public bool AcceptExpired { get; init; }
     /// <summary>An unverifiable certificate does not end the connection; nothing is believed of it then.</summary>
     public bool AcceptUntrusted { get; init; }
@@ -58,17 +60,33 @@ internal sealed class TrustedRoots(ReadOnlyMemory<byte> pem, ImmutableArray<X509
     public override bool Equals(object? obj) => Equals(obj as TrustedRoots);
     public override int GetHashCode() => Pem.Length;
 
-    /// <summary>Some secret that is in both sets has lost a root: what was believed under it is not believed any more.</summary>
+    /// <summary>Some secret that is in both sets has lost a root, or has other revocation lists: what was believed under it may not be believed any more.</summary>
     public static bool HasLost(ImmutableDictionary<string, Secret> before, ImmutableDictionary<string, Secret> after)
     {
         if (ReferenceEquals(before, after)) return false;
 
         foreach (var (name, secret) in before)
         {
-            if (secret is not TrustSecret { Validation.Roots: { } old } || after.GetValueOrDefault(name) is not TrustSecret { Validation.Roots: { } now } || old.Equals(now)) continue;
-            foreach (var root in old.Certificates)
-                if (!now.Certificates.Any(other => other.RawDataMemory.Span.SequenceEqual(root.RawDataMemory.Span))) return true;
+            if (secret is not TrustSecret { Validation: { } old } || after.GetValueOrDefault(name) is not TrustSecret { Validation: { } now }) continue;
+            if (HasLost(old.Roots, now.Roots) || HasOtherLists(old, now)) return true;
+            foreach (var (domain, roots) in old.RootsByTrustDomain)
+                if (HasLost(roots, now.RootsByTrustDomain.GetValueOrDefault(domain))) return true;
         }
+        return false;
+    }
+
+    private static bool HasLost(TrustedRoots? old, TrustedRoots? now)
+    {
+        if (old is null || old.Equals(now)) return false;
+        foreach (var root in old.Certificates)
+            if (now is null || !now.Certificates.Any(other => other.RawDataMemory.Span.SequenceEqual(root.RawDataMemory.Span))) return true;
+        return false;
+    }
+
+    private static bool HasOtherLists(PeerValidation old, PeerValidation now)
+    {
+        foreach (var list in now.CrlsPem)
+            if (!old.CrlsPem.Any(known => known.Span.SequenceEqual(list.Span))) return true;
         return false;
     }
 }

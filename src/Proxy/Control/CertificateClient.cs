@@ -17,7 +17,7 @@ namespace Mesh.Proxy.Control;
 internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keeper, TimeProvider time, Random random, ILogger log)
 {
     private static readonly TimeSpan BackoffMin = TimeSpan.FromMilliseconds(500), BackoffMax = TimeSpan.FromSeconds(150), FileLookEvery = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30); // a signer outside may take its time
 
     /// <summary>The certificate in use; null before the first. Any thread.</summary>
     public CertificateSecret? Current => _current;
@@ -44,7 +44,8 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
         _delivered = delivered;
         _deliveredPem = Encoding.ASCII.GetString(delivered.Roots!.Pem.Span);
         Log.RootsReceived(log, delivered.Roots.Certificates.Length);
-        keeper.Put(new TrustSecret(SnapshotKeeper.TrustBundle, delivered));
+        // The control plane takes only lists that its authorities signed; those without a list have revoked nothing.
+        keeper.Put(new TrustSecret(SnapshotKeeper.TrustBundle, delivered with { EveryAuthorityNeedsList = false }));
     }
 
     private async Task RotateAsync(CancellationToken cancellation)
@@ -78,7 +79,7 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
             using var channel = GrpcChannels.Create(bootstrap.CaAddress, bootstrap.CaTls, bootstrap.CaAddress[..bootstrap.CaAddress.LastIndexOf(':')], bootstrap.DiscoveryRootPath, () => _deliveredPem);
             var headers = GrpcChannels.Credentials(bootstrap.TokenPath, Bootstrap.Text(bootstrap.Metadata, "CLUSTER_ID") ?? "");
             var reply = await new IstioCertificateService.IstioCertificateServiceClient(channel).CreateCertificateAsync(
-                new() { Csr = Csr(key), ValidityDuration = (long)bootstrap.CertificateLifetime.TotalSeconds },
+                Wish(key),
                 new CallOptions(headers, (time.GetUtcNow() + CallTimeout).UtcDateTime, cancellation));
             return Take(reply.CertChain, key);
         }
@@ -90,6 +91,14 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
         {
             return e.Message;
         }
+    }
+
+    private IstioCertificateRequest Wish(ECDsa key)
+    {
+        var wish = new IstioCertificateRequest { Csr = Csr(key), ValidityDuration = (long)bootstrap.CertificateLifetime.TotalSeconds };
+        if (Bootstrap.Text(bootstrap.Metadata, "CERT_SIGNER") is { Length: > 0 } signer)
+            wish.Metadata = new() { Fields = { ["CertSigner"] = Google.Protobuf.WellKnownTypes.Value.ForString(signer) } };
+        return wish;
     }
 
     private string Csr(ECDsa key)
@@ -129,7 +138,11 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
 
         var roots = new X509Certificate2Collection();
         roots.ImportFromPem(rootsPem);
-        keeper.Put(new TrustSecret(SnapshotKeeper.TrustBundle, new PeerValidation { Roots = new(Encoding.ASCII.GetBytes(rootsPem), [.. roots]) }));
+        var lists = File.Exists(bootstrap.RevocationListsPath) ? File.ReadAllBytes(bootstrap.RevocationListsPath) : [];
+        keeper.Put(new TrustSecret(SnapshotKeeper.TrustBundle, new PeerValidation
+        {
+            Roots = new(Encoding.ASCII.GetBytes(rootsPem), [.. roots]), CrlsPem = lists.Length == 0 ? [] : [lists], EveryAuthorityNeedsList = false,
+        }));
     }
 
     private TimeSpan HalfLife(CertificateSecret certificate)

@@ -70,8 +70,6 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
         // An identity of the mesh is never an authority; servers outside may be their own root.
         if (spiffeId.Length > 0 && leaf.Extensions.OfType<X509BasicConstraintsExtension>().Any(e => e.CertificateAuthority)) return "the certificate is a certificate authority's";
         if (spiffeId.Length > 0 && leaf.Extensions.OfType<X509KeyUsageExtension>().Any(e => (e.KeyUsages & (X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign)) != 0)) return "the certificate may sign others";
-        if (IsRevoked(leaf)) return "certificate revoked";
-
         using var chain = new X509Chain();
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         chain.ChainPolicy.DisableCertificateDownloads = true;
@@ -85,7 +83,7 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
             chain.ChainPolicy.CustomTrustStore.AddRange(roots.Certificates.ToArray());
         }
         for (var i = 1; i < peer.Chain.Count; i++) chain.ChainPolicy.ExtraStore.Add(X509CertificateLoader.LoadCertificate(peer.Chain[i].Span));
-        if (chain.Build(leaf)) return null;
+        if (chain.Build(leaf)) return Revocation(chain.ChainElements, own) ?? Revocation(chain.ChainElements, delivered);
 
         var status = chain.ChainStatus.FirstOrDefault().Status;
         var depth = Math.Max(chain.ChainElements.Count - 1, 0);
@@ -113,8 +111,13 @@ internal sealed class PeerVerifier(PeerValidation own, PeerValidation delivered,
         return certificate.SubjectName.RawData.AsSpan().SequenceEqual(certificate.IssuerName.RawData);
     }
 
-    private bool IsRevoked(X509Certificate2 leaf) =>
-        own.CrlsPem.Concat(delivered.CrlsPem).Any(pem => RevocationLists.Of(pem).Contains(leaf, own.Roots ?? delivered.Roots, time.GetUtcNow()));
+    private string? Revocation(X509ChainElementCollection chain, PeerValidation validation)
+    {
+        foreach (var pem in validation.CrlsPem)
+            if (RevocationLists.Of(pem).Objection(chain, validation.OnlyVerifyLeafCrl, validation.EveryAuthorityNeedsList, time.GetUtcNow()) is var (depth, words))
+                return $"X509_verify_cert: certificate verification error at depth {depth}: {words}";
+        return null;
+    }
 
     private TrustedRoots? Roots(string spiffeId)
     {

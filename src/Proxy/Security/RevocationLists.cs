@@ -9,8 +9,8 @@ using Mesh.Proxy.Config;
 namespace Mesh.Proxy.Security;
 
 /// <summary>
-/// Certificate revocation lists (RFC 5280 §5), read once. A list counts when a trusted root signed it; a list that cannot be read, or that nobody
-/// trusted signed, revokes nothing by itself but makes every certificate of its issuer unbelievable: revocation fails closed.
+/// Certificate revocation lists (RFC 5280 §5), read once. A list counts when the authority that issued the certificate in question signed it. A list out of date, or
+/// signed by somebody else of that name, makes every certificate of its issuer unbelievable, and one that cannot be read makes all so: revocation fails closed.
 /// </summary>
 internal sealed class RevocationLists
 {
@@ -38,30 +38,35 @@ internal sealed class RevocationLists
         return new(pem);
     }
 
-    public bool Contains(X509Certificate2 certificate, TrustedRoots? roots, DateTimeOffset now)
+    /// <param name="chain">Verified: each certificate is signed by the next one, the last is a trusted root.</param>
+    /// <returns>What stands against believing the chain, and at which of its certificates; null: nothing.</returns>
+    public (int Depth, string Words)? Objection(X509ChainElementCollection chain, bool leafOnly, bool everyAuthorityNeedsList, DateTimeOffset now)
     {
-        if (isBroken) return true;
-        foreach (var list in lists)
+        if (isBroken) return (0, "the revocation list cannot be read");
+        for (var depth = 0; depth < (leafOnly ? 1 : chain.Count); depth++)
         {
-            if (!list.Issuer.AsSpan().SequenceEqual(certificate.IssuerName.RawData)) continue;
-            if (list.NextUpdate is { } next && next < now || !IsSigned(list, roots)) return true;
-            if (list.Serials.Contains(new(certificate.SerialNumberBytes.Span, isUnsigned: true, isBigEndian: true))) return true;
+            var certificate = chain[depth].Certificate;
+            var issuer = chain[Math.Min(depth + 1, chain.Count - 1)].Certificate;
+            var found = false;
+            foreach (var list in lists)
+            {
+                if (!list.Issuer.AsSpan().SequenceEqual(certificate.IssuerName.RawData)) continue;
+                if (!IsSigned(list, issuer)) return (depth, "CRL signature failure");
+                if (list.NextUpdate is { } next && next < now) return (depth, "CRL has expired");
+                if (list.Serials.Contains(new(certificate.SerialNumberBytes.Span, isUnsigned: true, isBigEndian: true))) return (depth, "certificate revoked");
+                found = true;
+            }
+            if (!found && everyAuthorityNeedsList) return (depth, "unable to get certificate CRL");
         }
-        return false;
+        return null;
     }
 
-    private static bool IsSigned(List list, TrustedRoots? roots)
+    private static bool IsSigned(List list, X509Certificate2 issuer)
     {
-        if (roots is null) return false;
-        foreach (var root in roots.Certificates)
-        {
-            if (!root.SubjectName.RawData.AsSpan().SequenceEqual(list.Issuer)) continue;
-            using var rsa = root.GetRSAPublicKey();
-            if (rsa is not null && rsa.VerifyData(list.Signed, list.Signature, list.Hash, RSASignaturePadding.Pkcs1)) return true;
-            using var ecdsa = root.GetECDsaPublicKey();
-            if (ecdsa is not null && ecdsa.VerifyData(list.Signed, list.Signature, list.Hash, DSASignatureFormat.Rfc3279DerSequence)) return true;
-        }
-        return false;
+        using var rsa = issuer.GetRSAPublicKey();
+        if (rsa is not null) return rsa.VerifyData(list.Signed, list.Signature, list.Hash, RSASignaturePadding.Pkcs1);
+        using var ecdsa = issuer.GetECDsaPublicKey();
+        return ecdsa is not null && ecdsa.VerifyData(list.Signed, list.Signature, list.Hash, DSASignatureFormat.Rfc3279DerSequence);
     }
 
     private static bool TryRead(byte[] der, out List list)
@@ -84,6 +89,8 @@ internal sealed class RevocationLists
             var serials = new HashSet<BigInteger>();
             if (inner.HasData && inner.PeekTag().HasSameClassAndValue(Asn1Tag.Sequence))
                 for (var entries = inner.ReadSequence(); entries.HasData;) serials.Add(entries.ReadSequence().ReadInteger());
+            // A list for some certificates only, or of changes since another, says less than it seems to.
+            if (inner.HasData && HasCriticalExtension(inner.ReadSequence(new(TagClass.ContextSpecific, 0)).ReadSequence())) return false;
             list = new(issuer, next, serials, signed, signature, name);
             return true;
         }
@@ -91,6 +98,17 @@ internal sealed class RevocationLists
         {
             return false;
         }
+    }
+
+    private static bool HasCriticalExtension(AsnReader extensions)
+    {
+        while (extensions.HasData)
+        {
+            var extension = extensions.ReadSequence();
+            extension.ReadObjectIdentifier();
+            if (extension.PeekTag().HasSameClassAndValue(Asn1Tag.Boolean) && extension.ReadBoolean()) return true;
+        }
+        return false;
     }
 
     private static bool IsTime(Asn1Tag tag) => tag.HasSameClassAndValue(new(UniversalTagNumber.UtcTime)) || tag.HasSameClassAndValue(new(UniversalTagNumber.GeneralizedTime));

@@ -7,6 +7,7 @@ namespace Mesh.Tests.ControlPlane;
 internal sealed class PluggedInCertificates : IDisposable
 {
     private readonly Dictionary<string, string> others = [];
+    private readonly X509Certificate2 root, middle, other;
 
     public PluggedInCertificates()
     {
@@ -15,6 +16,8 @@ internal sealed class PluggedInCertificates : IDisposable
         var (middle, middleKey) = Signed("CN=intermediate", root, rootKey, isAuthority: true);
         var (leaf, _) = Signed("CN=leaf", middle, middleKey, isAuthority: false);
         var (other, otherKey) = Root("CN=other");
+        (this.root, this.middle) = (root, middle.CopyWithPrivateKey(middleKey));
+        this.other = other;
         Write("ca-cert.pem", middle.ExportCertificatePem());
         Write("ca-key.pem", middleKey.ExportPkcs8PrivateKeyPem());
         Write("cert-chain.pem", middle.ExportCertificatePem());
@@ -30,6 +33,16 @@ internal sealed class PluggedInCertificates : IDisposable
     public void Replace(string file, string other) => Write(file, others[other]);
 
     public string Read(string file) => File.ReadAllText(System.IO.Path.Combine(Path, file));
+
+    /// <summary>A revocation list in PEM.</summary>
+    /// <param name="by">root, intermediate or other.</param>
+    public string RevocationList(string by, DateTimeOffset until, params X509Certificate2[] revoked)
+    {
+        var builder = new CertificateRevocationListBuilder();
+        foreach (var certificate in revoked) builder.AddEntry(certificate);
+        var signer = by switch { "root" => root, "intermediate" => middle, _ => other };
+        return PemEncoding.WriteString("X509 CRL", builder.Build(signer, 1, until, HashAlgorithmName.SHA256, thisUpdate: until.AddDays(-2))) + "\n";
+    }
 
     public void Dispose() => Directory.Delete(Path, recursive: true);
 
@@ -55,6 +68,7 @@ internal sealed class PluggedInCertificates : IDisposable
     {
         var request = new CertificateRequest(name, key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(isAuthority, false, 0, true));
+        if (isAuthority) request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, true));
         return request;
     }
 }

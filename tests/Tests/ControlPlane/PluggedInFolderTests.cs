@@ -76,19 +76,66 @@ public sealed class PluggedInFolderTests
     }
 
     [Fact]
-    public void A_revocation_list_beside_the_certificates_is_taken_up()
+    public void A_revocation_list_beside_the_certificates_is_taken_up_and_goes_to_proxies()
     {
         using var folder = new PluggedInCertificates();
-        var time = TimeProvider.System;
-        var authority = new CertificateAuthority(SigningMaterial.FromFolder(folder.Path, time.GetUtcNow()), TimeSpan.FromHours(24), TimeSpan.FromDays(90), time);
-        var watched = new PluggedInFolder(authority, new(authority, () => [], time), new Options { CaFolder = folder.Path }, time, NullLogger<PluggedInFolder>.Instance);
-        var roots = new Mesh.ControlPlane.Serve.RootsResource(authority);
+        var (authority, watched, roots) = Watching(folder);
         var before = roots.Current;
 
         Assert.Same(before, roots.Current);
-        folder.Write("ca-crl.pem", "-----BEGIN X509 CRL-----\nAA==\n-----END X509 CRL-----\n");
-        Assert.True(watched.Look(folder.Path));
+        var lists = folder.RevocationList("intermediate", Now.AddDays(1)) + folder.RevocationList("root", Now.AddDays(3));
+        folder.Write("ca-crl.pem", lists);
+        Assert.True(watched.Look(folder.Path), watched.Problem);
         Assert.NotEqual(before.Version, roots.Current.Version);
+        Assert.Equal(Now.AddDays(1).ToUnixTimeSeconds(), RevocationText.NextUpdate(authority.Signer.RevocationListsPem)!.Value.ToUnixTimeSeconds());
+
+        folder.Write("ca-crl.pem", "");
+        Assert.True(watched.Look(folder.Path), watched.Problem);
+        Assert.Equal(before.Version, roots.Current.Version);
+    }
+
+    public static TheoryData<string, string> BadLists => new()
+    {
+        { "garbage", "holds no revocation list" },
+        { "-----BEGIN X509 CRL-----\nAA==\n-----END X509 CRL-----\n", "cannot be read" },
+        { "-----BEGIN X509 CRL-----\n!!\n-----END X509 CRL-----\n", "cannot be read" },
+        { "other", "signed by none of the roots and intermediates" },
+        { "late", "out of date" },
+        { "with a certificate", "something else among" },
+        { "long", "larger than" },
+    };
+
+    // Proxies would refuse everybody for such a list.
+    [Theory, MemberData(nameof(BadLists))]
+    public void A_revocation_list_that_cannot_be_trusted_is_refused_and_the_one_in_use_stays(string what, string words)
+    {
+        using var folder = new PluggedInCertificates();
+        var (authority, watched, roots) = Watching(folder);
+        folder.Write("ca-crl.pem", folder.RevocationList("intermediate", Now.AddDays(1)));
+        Assert.True(watched.Look(folder.Path), watched.Problem);
+        var before = (authority.Signer, roots.Current.Version);
+
+        folder.Write("ca-crl.pem", what switch
+        {
+            "other" => folder.RevocationList("other", Now.AddDays(1)),
+            "late" => folder.RevocationList("intermediate", Now.AddHours(-1)),
+            "with a certificate" => folder.RevocationList("root", Now.AddDays(1)) + folder.Read("root-cert.pem"),
+            "long" => new string('x', 2 << 20),
+            _ => what,
+        });
+
+        Assert.False(watched.Look(folder.Path));
+        Assert.Contains(words, watched.Problem);
+        Assert.Equal(before, (authority.Signer, roots.Current.Version));
+    }
+
+    private static readonly DateTimeOffset Now = TimeProvider.System.GetUtcNow();
+
+    private static (CertificateAuthority, PluggedInFolder, Mesh.ControlPlane.Serve.RootsResource) Watching(PluggedInCertificates folder)
+    {
+        var (time, options) = (TimeProvider.System, new Options { CaFolder = folder.Path });
+        var authority = new CertificateAuthority(SigningMaterial.FromFolder(folder.Path, time.GetUtcNow()), TimeSpan.FromHours(24), TimeSpan.FromDays(90), time);
+        return (authority, new(authority, new(authority, () => [], time), options, time, NullLogger<PluggedInFolder>.Instance), new(authority, new(authority, options)));
     }
 
     private static readonly string[] Files = ["ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem"];

@@ -18,13 +18,13 @@ internal sealed class ClusterRig : IAsyncDisposable
     public IReadOnlyDictionary<string, string> Addresses { get; private set; } = new Dictionary<string, string>();
 
     /// <param name="secure">Where proxies find the control plane; null: on loopback, the kernel chooses the port.</param>
-    public static async Task<ClusterRig> StartAsync(string profile = "minimal", IPEndPoint? secure = null)
+    public static async Task<ClusterRig> StartAsync(string profile = "minimal", IPEndPoint? secure = null, Func<Options, Options>? change = null)
     {
         var rig = new ClusterRig { Cluster = await FakeCluster.StartAsync() };
         rig.Cluster.WriteKubeconfig(rig.Kubeconfig);
         var (exit, _, error) = await rig.MeshctlAsync("install", "-y", "--set", $"profile={profile}");
         Assert.True(exit == 0, error);
-        await rig.StartIstiodAsync(secure);
+        await rig.StartIstiodAsync(secure, change ?? (options => options));
         return rig;
     }
 
@@ -57,7 +57,7 @@ internal sealed class ClusterRig : IAsyncDisposable
         Directory.Delete(folder, recursive: true);
     }
 
-    private async Task StartIstiodAsync(IPEndPoint? secure)
+    private async Task StartIstiodAsync(IPEndPoint? secure, Func<Options, Options> change)
     {
         var any = new IPEndPoint(IPAddress.Loopback, 0);
         var options = new Options
@@ -71,7 +71,7 @@ internal sealed class ClusterRig : IAsyncDisposable
             },
         };
         var opened = new TaskCompletionSource<IReadOnlyList<string>>();
-        running = Istiod.RunAsync(options, TimeProvider.System, stop.Token, opened.SetResult);
+        running = Istiod.RunAsync(change(options), TimeProvider.System, stop.Token, opened.SetResult);
         await Task.WhenAny(opened.Task, running);
         Addresses = (await opened.Task).Select(l => l.Split(' ')).ToDictionary(p => p[0], p => p[1]);
         Cluster.Admission.Address = new(Addresses["webhooks"]);

@@ -316,7 +316,7 @@ internal sealed class FakeCluster : IAsyncDisposable
                     if (context.Request.Query["dryRun"] != "All") applied[owner] = patch.Copy();
                 }
                 var result = patch["list"] is JsonArray operations ? JsonPatches.Apply(before!, operations) : JsonPatches.Merge(before ?? [], patch, isApply);
-                if (sub == "status" && before is not null)
+                if (sub is "status" or "approval" && before is not null)
                 {
                     before["status"] = result["status"]?.DeepClone();
                     result = before;

@@ -86,6 +86,44 @@ public sealed class PeerVerifierTests
         Assert.False(Judge(leaf, own: new() { CrlsPem = [new Authority("Mesh Root").RevocationList()] }).IsBelieved);
     }
 
+    [Fact]
+    public void An_intermediate_that_its_root_has_revoked_takes_all_its_workloads_with_it()
+    {
+        var middle = Root.Intermediate("Mesh Intermediate");
+        var leaf = middle.Issue([Id]);
+        var ofMiddle = middle.RevocationList();
+
+        Assert.True(Judge(leaf, Lists(Root.RevocationList(), ofMiddle), middle.Certificate).IsBelieved);
+        Assert.False(Judge(leaf, Lists(Root.RevocationList(middle.Certificate), ofMiddle), middle.Certificate).IsBelieved);
+        Assert.False(Judge(leaf, Lists(Root.RevocationList(), middle.RevocationList(leaf)), middle.Certificate).IsBelieved);
+        // Asked about the leaf alone, the intermediate's list is enough.
+        Assert.True(Judge(leaf, Lists(ofMiddle) with { OnlyVerifyLeafCrl = true }, middle.Certificate).IsBelieved);
+    }
+
+    [Fact]
+    public void With_lists_every_authority_needs_one_where_Envoy_asks_for_it_and_in_the_mesh_one_without_a_list_has_revoked_nothing()
+    {
+        var middle = Root.Intermediate("Mesh Intermediate");
+        var leaf = middle.Issue([Id]);
+        var onlyRoot = Lists(Root.RevocationList());
+
+        Assert.Contains("unable to get certificate CRL", Judge(leaf, onlyRoot, middle.Certificate).Refusal);
+        Assert.True(Judge(leaf, onlyRoot with { EveryAuthorityNeedsList = false }, middle.Certificate).IsBelieved);
+        Assert.False(Judge(leaf, Lists(Root.RevocationList(middle.Certificate)) with { EveryAuthorityNeedsList = false }, middle.Certificate).IsBelieved);
+    }
+
+    [Fact]
+    public void A_list_out_of_date_or_unreadable_or_for_some_certificates_only_believes_nobody()
+    {
+        var leaf = Root.Issue([Id]);
+        Assert.Contains("expired", Judge(leaf, Lists(Root.RevocationList(Now.AddMinutes(-1)))).Refusal);
+        Assert.Contains("cannot be read", Judge(leaf, Lists("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"u8.ToArray())).Refusal);
+        Assert.Contains("cannot be read", Judge(leaf, Lists("nothing"u8.ToArray())).Refusal);
+        Assert.False(Judge(leaf, Lists(Root.RevocationList(), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----"u8.ToArray())).IsBelieved);
+    }
+
+    private static PeerValidation Lists(params byte[][] lists) => new() { CrlsPem = [lists.SelectMany(list => list.Append((byte)'\n')).ToArray()] };
+
     [Theory]
     [InlineData("spiffe://cluster.local/ns/a/sa/b", true)]
     [InlineData("spiffe://cluster.local", true)]
@@ -141,6 +179,7 @@ public sealed class PeerVerifierTests
             var theirs = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             var request = new CertificateRequest($"CN={name}", theirs, HashAlgorithmName.SHA256);
             if (isAuthority) request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+            if (isAuthority) request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, true));
             var certificate = request.Create(Certificate.SubjectName, X509SignatureGenerator.CreateForECDsa(key), Now.AddDays(-1), Now.AddDays(30), Number());
             return new(certificate.CopyWithPrivateKey(theirs), theirs);
         }
@@ -155,11 +194,13 @@ public sealed class PeerVerifierTests
             return request.Create(Certificate.SubjectName, X509SignatureGenerator.CreateForECDsa(key), from ?? Now.AddHours(-1), to ?? Now.AddHours(23), Number());
         }
 
-        public byte[] RevocationList(params X509Certificate2[] revoked)
+        public byte[] RevocationList(params X509Certificate2[] revoked) => RevocationList(Now.AddDays(1), revoked);
+
+        public byte[] RevocationList(DateTimeOffset until, params X509Certificate2[] revoked)
         {
             var builder = new CertificateRevocationListBuilder();
             foreach (var certificate in revoked) builder.AddEntry(certificate);
-            return Encoding.ASCII.GetBytes(PemEncoding.WriteString("X509 CRL", builder.Build(Certificate, 1, Now.AddDays(1), HashAlgorithmName.SHA256, thisUpdate: Now.AddHours(-1))));
+            return Encoding.ASCII.GetBytes(PemEncoding.WriteString("X509 CRL", builder.Build(Certificate, 1, until, HashAlgorithmName.SHA256, thisUpdate: Now.AddHours(-1))));
         }
 
         // Written by hand: the usual builder refuses what these tests are about.
