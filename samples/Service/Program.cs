@@ -28,8 +28,8 @@ builder.Logging.SetMinimumLevel(LogLevel.Warning);
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(listen));
 var app = builder.Build();
 
-// Without these a mesh can not join the spans of one request: only the application knows which call belongs to which.
-string[] traceHeaders = ["x-request-id", "traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags"];
+// Only the application knows which call belongs to which: without the first a mesh can not join the spans of one request, without the last it can not route by user.
+string[] handedOn = ["x-request-id", "traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "end-user"];
 
 app.MapGet("/healthz", () => "ok");
 app.Map("/{**path}", async (HttpContext context) =>
@@ -41,7 +41,7 @@ app.Map("/{**path}", async (HttpContext context) =>
     }
 
     using var request = new HttpRequestMessage(HttpMethod.Get, calls);
-    foreach (var header in traceHeaders)
+    foreach (var header in handedOn)
         if (context.Request.Headers.TryGetValue(header, out var values)) request.Headers.TryAddWithoutValidation(header, values.ToArray());
     try
     {

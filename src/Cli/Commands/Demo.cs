@@ -56,7 +56,7 @@ internal static class DemoCommand
             await using var cast = demo;
             await demo.StartAsync(cancel);
             using var registry = new LocalRegistry();
-            registry.Write($"{settings.ControlPlaneAddress}:{settings.ReadyPort}", demo.Workloads);
+            registry.Write($"{settings.ControlPlaneAddress}:{settings.ReadyPort}", folder, demo.Workloads);
             await WatchAsync(invocation, mesh, demo, time.GetElapsedTime(started), seconds, cancel);
             return Outcome.Fine;
         }

@@ -1,11 +1,12 @@
 using Mesh.Cli.Control;
 using Mesh.Cli.Describing;
 using Mesh.Cli.Frame;
+using Mesh.Cli.Local;
 using Mesh.Injector;
 
 namespace Mesh.Cli.Commands;
 
-/// <summary><c>meshctl describe pod|service</c>: what the mesh does with it, from the cluster or from files.</summary>
+/// <summary><c>meshctl describe pod|service</c>: what the mesh does with it, from files, from the mesh that runs on this machine, or from the cluster.</summary>
 internal static class Describe
 {
     private static readonly IReadOnlyList<Flag> Flags =
@@ -53,7 +54,9 @@ internal static class Describe
             if (what == "service") Help.Write(invocation.Command, invocation.Path, invocation.Error);
             return Outcome.Failed($"expecting {what} name");
         }
-        if (invocation.All("filename") is { Count: > 0 } files)
+        var files = invocation.All("filename");
+        if (files.Count == 0 && !invocation.IsGiven("kubeconfig") && !invocation.IsGiven("context") && LocalRegistry.YamlFolder() is { } folder) files = [folder];
+        if (files.Count > 0)
         {
             var mesh = invocation.Text("meshConfigFile") is { Length: > 0 } file ? await File.ReadAllTextAsync(file, cancel) : null;
             var (written, unreadable) = Picture.OfFiles(files, mesh);

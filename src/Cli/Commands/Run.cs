@@ -70,7 +70,7 @@ internal static class RunCommand
         {
             do
             {
-                registry.Write($"{mesh.Settings.ControlPlaneAddress}:{mesh.Settings.ReadyPort}", running.Workloads.Select(one => one.Entry.At(one.Address)));
+                registry.Write($"{mesh.Settings.ControlPlaneAddress}:{mesh.Settings.ReadyPort}", mesh.Settings.Folder, running.Workloads.Select(one => one.Entry.At(one.Address)));
                 refused = await mesh.TellNewsAsync(refused, news, end.Token);
                 await running.LookAsync(end.Token);
             }

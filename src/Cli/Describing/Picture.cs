@@ -63,8 +63,31 @@ internal sealed record Picture(World World, IReadOnlyList<JsonObject> Pods, IRea
         // What cannot be read is not in force either; validation says why.
         foreach (var item in objects)
             if (ResourceReader.Read(JsonNodes.Read(System.Text.Encoding.UTF8.GetBytes(item.ToJsonString())), out _) is { } resource) builder.Apply(resource);
-        return new(builder.Build(), Only(objects, "Pod"), Only(objects, "Service"));
+        return new(builder.Build(), [.. Only(objects, "Pod"), .. objects.Where(IsLocalProcess).Select(PodFor)], Only(objects, "Service"));
     }
+
+    private static bool IsLocalProcess(JsonObject item) =>
+        item["kind"].Text() == "WorkloadEntry" && item.At("spec", "address").Text() is { } address && address.StartsWith("127.", StringComparison.Ordinal);
+
+    /// <summary>A process of this machine, which a WorkloadEntry stands for, is described as the pod it would be.</summary>
+    private static JsonObject PodFor(JsonObject entry) => new()
+    {
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = entry.At("metadata", "name")?.DeepClone(),
+            ["namespace"] = SpaceOf(entry),
+            ["labels"] = entry.At("spec", "labels")?.DeepClone(),
+            ["annotations"] = new JsonObject { ["istio.io/rev"] = "default" },
+        },
+        ["spec"] = new JsonObject
+        {
+            ["serviceAccountName"] = entry.At("spec", "serviceAccount")?.DeepClone(),
+            ["containers"] = new JsonArray(
+                new JsonObject { ["name"] = "process", ["ports"] = new JsonArray([.. ((entry.At("spec", "ports") as JsonObject) ?? []).Select(port => new JsonObject { ["containerPort"] = port.Value?.DeepClone() })]) },
+                new JsonObject { ["name"] = "istio-proxy" }),
+        },
+        ["status"] = new JsonObject { ["phase"] = "Running", ["podIP"] = entry.At("spec", "address")?.DeepClone() },
+    };
 
     private static IReadOnlyList<JsonObject> Only(IReadOnlyList<JsonObject> objects, string kind) =>
         [.. objects.Where(item => item["kind"].Text() == kind && item["apiVersion"].Text() == "v1" && item.At("metadata", "name").Text() is not null)];

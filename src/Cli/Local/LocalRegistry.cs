@@ -12,11 +12,12 @@ internal sealed class LocalRegistry : IDisposable
     private readonly string file = Path.Combine(Folder, $"{Environment.ProcessId}.json");
 
     /// <param name="controlPlane">Where the control plane answers /debug and /version.</param>
-    public void Write(string controlPlane, IEnumerable<Workload> workloads)
+    /// <param name="folder">The YAML that it serves.</param>
+    public void Write(string controlPlane, string folder, IEnumerable<Workload> workloads)
     {
         Directory.CreateDirectory(Folder);
         var proxies = new JsonObject(workloads.Select(w => KeyValuePair.Create($"{w.Name}.{w.Namespace}", (JsonNode?)$"{w.Address}:15000")));
-        File.WriteAllText(file, new JsonObject { ["controlPlane"] = controlPlane, ["proxies"] = proxies }.ToJsonString());
+        File.WriteAllText(file, new JsonObject { ["controlPlane"] = controlPlane, ["folder"] = Path.GetFullPath(folder), ["proxies"] = proxies }.ToJsonString());
     }
 
     public void Dispose() => File.Delete(file);
@@ -36,6 +37,9 @@ internal sealed class LocalRegistry : IDisposable
 
     /// <summary>Where the newest mesh's control plane answers, or null when none runs.</summary>
     public static string? ControlPlane() => Meshes().Select(mesh => mesh["controlPlane"]?.ToString()).FirstOrDefault(address => address is not null);
+
+    /// <summary>The YAML of the newest mesh, or null when none runs.</summary>
+    public static string? YamlFolder() => Meshes().Select(mesh => mesh["folder"]?.ToString()).FirstOrDefault(Directory.Exists);
 
     /// <summary>The proxies of the newest mesh: name.namespace, and host:port of the admin server.</summary>
     public static IEnumerable<(string Name, string Address)> Proxies() =>

@@ -47,6 +47,20 @@ public sealed class DescribeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_process_of_this_machine_is_told_as_the_pod_that_it_would_be()
+    {
+        Write("{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: backend-v1, namespace: demo}, spec: {address: 127.77.0.12, serviceAccount: backend, labels: {app: backend, version: v1}, ports: {http: 8000}}}");
+
+        Assert.StartsWith("""
+            Pod: backend-v1.demo
+               Pod Revision: default
+               Pod Ports: 8000 (process)
+            --------------------
+            Service: backend.demo
+            """, await Describe("pod", "backend-v1.demo"));
+    }
+
+    [Fact]
     public async Task Names_of_ones_own_namespace_are_short_and_policies_are_listed_by_rule()
     {
         Write(Backend, "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: callers, namespace: demo}, spec: {rules: [{}, {to: [{operation: {methods: [GET]}}]}]}}");
