@@ -22,7 +22,7 @@ internal sealed class AdminDoors : IDisposable
         Open(new IPEndPoint(everywhere, bootstrap.StatusPort), status.AnswerAsync);
         Open(new IPEndPoint(everywhere, bootstrap.ReadyPort), status.AnswerReadinessAsync);
         Open(new IPEndPoint(everywhere, bootstrap.PrometheusPort), request => Task.FromResult(
-            request.Path == "/stats/prometheus" ? new(200, admin.Metrics(), "text/plain; version=0.0.4; charset=utf-8") : AdminReply.NotFound));
+            request.Path == "/stats/prometheus" ? AdminReply.Metrics(admin.Metrics().ToAsyncEnumerable()) : AdminReply.NotFound));
 
         void Open(EndPoint address, Func<AdminRequest, Task<AdminReply>> answer)
         {

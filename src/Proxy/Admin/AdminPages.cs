@@ -31,7 +31,7 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
             case "/certs": return AdminReply.Json(ConfigDump.WriteCertificates(sidecar));
             case "/clusters": return request.Query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ConfigDump.WriteClusters(sidecar)) : AdminReply.Ok(Clusters());
             case "/listeners": return request.Query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ConfigDump.WriteListeners(sidecar)) : AdminReply.Ok(Listeners());
-            case "/stats/prometheus": return new(200, Metrics(), "text/plain; version=0.0.4; charset=utf-8");
+            case "/stats/prometheus": return AdminReply.Metrics(Metrics().ToAsyncEnumerable());
             case "/stats": return Stats(request);
             case "/authz": return AuthorizationPage.CanI(sidecar.Snapshot, sidecar.Bootstrap.InstanceIp, request.Query);
             case "/authz/policies": return AuthorizationPage.Policies(sidecar.Snapshot);
@@ -58,7 +58,7 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
         }
     }
 
-    public string Metrics() => Prometheus.Write([.. sidecar.Loops.Select(loop => loop.Worker.Counters)], [.. Gauges()]);
+    public IEnumerable<PooledText> Metrics() => Prometheus.Write([.. sidecar.Loops.Select(loop => loop.Worker.Counters)], [.. Gauges()]);
 
     private IEnumerable<Gauge> Gauges()
     {
@@ -118,7 +118,7 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
 
     private AdminReply Stats(AdminRequest request)
     {
-        if (request.Query.GetValueOrDefault("format") == "prometheus") return new(200, Metrics(), "text/plain; version=0.0.4; charset=utf-8");
+        if (request.Query.GetValueOrDefault("format") == "prometheus") return AdminReply.Metrics(Metrics().ToAsyncEnumerable());
 
         Regex? filter = null;
         if (request.Query.GetValueOrDefault("filter") is { Length: > 0 and <= 1024 } pattern)

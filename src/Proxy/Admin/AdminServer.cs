@@ -21,6 +21,12 @@ internal sealed record AdminReply(int Status, string Text, string ContentType = 
 
     public static AdminReply Json(string text) => new(200, text, "application/json");
 
+    /// <summary>A page of any length, sent part by part.</summary>
+    public static AdminReply Metrics(IAsyncEnumerable<PooledText> parts) => new(200, "", "text/plain; version=0.0.4; charset=utf-8") { Parts = parts };
+
+    /// <summary>Instead of the text: each part is sent before the next is asked for.</summary>
+    public IAsyncEnumerable<PooledText>? Parts { get; init; }
+
     /// <summary>Done once the reply has left.</summary>
     public Action? Afterwards { get; init; }
 }
@@ -32,6 +38,10 @@ internal sealed class AdminServer(EndPoint address, Func<AdminRequest, Task<Admi
 {
     private const int ConnectionsMax = 128, RequestBytesMax = 64 * 1024;
     private static readonly TimeSpan IdleMax = TimeSpan.FromSeconds(60);
+    /// <summary>Who takes none of a reply for so long does not get the rest.</summary>
+    private static readonly TimeSpan StallMax = TimeSpan.FromSeconds(10);
+
+    private static readonly ReadOnlyMemory<byte> LineEnd = "\r\n"u8.ToArray(), LastChunk = Chunked.LastChunk.ToArray();
 
     private Socket? _socket;
     private int _connections;
@@ -143,16 +153,24 @@ internal sealed class AdminServer(EndPoint address, Func<AdminRequest, Task<Admi
             length -= consumed + body;
 
             var reply = await answer(RequestOf(head, isLocal));
-            await SendAsync(connection, head, reply);
+            // HTTP/1.0 has no other end for what comes in parts.
+            var keepAlive = head.KeepAlive && (reply.Parts is null || head.Version != Mesh.Http.HttpVersion.Http10);
+            await SendAsync(connection, head, reply, keepAlive);
             reply.Afterwards?.Invoke();
-            if (!head.KeepAlive) return;
+            if (!keepAlive) return;
         }
     }
 
-    private static async Task SendAsync(Socket connection, RequestHead head, AdminReply reply)
+    private static async Task SendAsync(Socket connection, RequestHead head, AdminReply reply, bool keepAlive)
     {
-        var text = head.Method == Method.Head ? [] : Encoding.UTF8.GetBytes(reply.Text);
-        var response = new ResponseHead { Status = reply.Status, KeepAlive = head.KeepAlive, Body = BodyFraming.OfLength(text.Length) };
+        var isHead = head.Method == Method.Head;
+        var text = isHead ? [] : Encoding.UTF8.GetBytes(reply.Text);
+        var response = new ResponseHead
+        {
+            Status = reply.Status,
+            KeepAlive = keepAlive,
+            Body = reply.Parts is null ? BodyFraming.OfLength(text.Length) : keepAlive ? BodyFraming.Streamed : BodyFraming.UntilClose,
+        };
         response.Headers.Append(KnownHeader.ContentType, Encoding.ASCII.GetBytes(reply.ContentType));
         response.Headers.Append(KnownHeader.CacheControl, "no-cache, max-age=0"u8);
         response.Headers.Append(KnownHeader.XContentTypeOptions, "nosniff"u8);
@@ -160,8 +178,32 @@ internal sealed class AdminServer(EndPoint address, Func<AdminRequest, Task<Admi
         var output = new ArrayBufferWriter<byte>(512 + text.Length);
         H1Writer.WriteResponse(response, head.Method, head.Version, output);
         output.Write(text);
-        var rest = output.WrittenMemory;
-        while (!rest.IsEmpty) rest = rest[await connection.SendAsync(rest)..];
+        await SendAllAsync(connection, output.WrittenMemory);
+        if (reply.Parts is null || isHead) return;
+
+        await foreach (var part in reply.Parts)
+        {
+            if (part.Length == 0) continue;
+
+            output.ResetWrittenCount();
+            if (keepAlive) output.Write(Encoding.ASCII.GetBytes($"{part.Length:x}\r\n"));
+            await SendAllAsync(connection, output.WrittenMemory);
+            foreach (var piece in part.Pieces) await SendAllAsync(connection, piece);
+            if (keepAlive) await SendAllAsync(connection, LineEnd);
+        }
+        if (keepAlive) await SendAllAsync(connection, LastChunk);
+    }
+
+    private static async Task SendAllAsync(Socket connection, ReadOnlyMemory<byte> rest)
+    {
+        if (rest.IsEmpty) return;
+
+        using var stalled = new CancellationTokenSource(StallMax);
+        while (!rest.IsEmpty)
+        {
+            rest = rest[await connection.SendAsync(rest, stalled.Token)..];
+            stalled.CancelAfter(StallMax);
+        }
     }
 
     private static AdminRequest RequestOf(RequestHead head, bool isLocal)

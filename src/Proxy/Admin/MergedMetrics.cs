@@ -1,6 +1,6 @@
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Mesh.Proxy.Observe;
 
 namespace Mesh.Proxy.Admin;
 
@@ -14,35 +14,46 @@ internal sealed class MergedMetrics(Bootstrap bootstrap) : IDisposable
     private readonly Uri? _app = AppOf(bootstrap);
     private long _failures;
 
-    public async Task<string> CollectAsync(string own, AdminRequest request)
+    /// <summary>Part by part, each to be sent before the next is asked for.</summary>
+    public async IAsyncEnumerable<PooledText> CollectAsync(IEnumerable<PooledText> own, AdminRequest request)
     {
-        var text = new StringBuilder(own);
+        foreach (var part in own) yield return part;
+
+        using var text = new PooledText();
         if (_app is not null)
         {
-            try
-            {
-                using var ask = new HttpRequestMessage(HttpMethod.Get, _app);
-                if (request.Headers.TryGetValue("accept", out var accept)) ask.Headers.TryAddWithoutValidation("accept", accept);
-                using var answer = await _client.SendAsync(ask);
-                if (answer.IsSuccessStatusCode) Append(text, await answer.Content.ReadAsStringAsync());
-                else _failures++;
-            }
-            catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
-            {
-                _failures++;
-            }
+            if (await AskAsync(_app, request) is { } page) AppendLines(text, page);
+            else _failures++;
         }
-        text.Append("# TYPE istio_agent_scrape_failures_total counter\nistio_agent_scrape_failures_total{type=\"application\"} ").Append(_failures).Append('\n');
-        return text.ToString();
+        text.Append("# TYPE istio_agent_scrape_failures_total counter\nistio_agent_scrape_failures_total{type=\"application\"} "u8).Append(_failures).Append("\n"u8);
+        yield return text;
     }
 
     public void Dispose() => _client.Dispose();
 
-    private static void Append(StringBuilder text, string app)
+    private async Task<byte[]?> AskAsync(Uri app, AdminRequest request)
+    {
+        try
+        {
+            using var ask = new HttpRequestMessage(HttpMethod.Get, app);
+            if (request.Headers.TryGetValue("accept", out var accept)) ask.Headers.TryAddWithoutValidation("accept", accept);
+            using var answer = await _client.SendAsync(ask);
+            return answer.IsSuccessStatusCode ? await answer.Content.ReadAsByteArrayAsync() : null;
+        }
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
+        {
+            return null;
+        }
+    }
+
+    private static void AppendLines(PooledText text, ReadOnlySpan<byte> page)
     {
         // OpenMetrics ends with a line of its own; in the middle of a page it would end everything.
-        foreach (var line in app.Split('\n'))
-            if (line is not ("# EOF" or "")) text.Append(line).Append('\n');
+        foreach (var range in page.Split((byte)'\n'))
+        {
+            var line = page[range];
+            if (!line.IsEmpty && !line.SequenceEqual("# EOF"u8)) text.Append(line).Append("\n"u8);
+        }
     }
 
     private static Uri? AppOf(Bootstrap bootstrap)

@@ -8,7 +8,7 @@ internal sealed class StatusPages(Sidecar sidecar, AdminPages admin, AppProbes p
         switch (request.Path)
         {
             case "/healthz/ready": return Ready();
-            case "/stats/prometheus" or "/metrics": return new(200, await metrics.CollectAsync(admin.Metrics(), request), "text/plain; version=0.0.4; charset=utf-8");
+            case "/stats/prometheus" or "/metrics": return AdminReply.Metrics(metrics.CollectAsync(admin.Metrics(), request));
             case "/quitquitquit":
                 if (!request.IsLocal) return new(403, "Only requests from localhost are allowed\n");
                 if (request.Method != "POST") return new(405, "Method Not Allowed\n");

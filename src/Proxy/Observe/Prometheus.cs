@@ -6,112 +6,101 @@ namespace Mesh.Proxy.Observe;
 /// <summary>Istio's standard metrics in Prometheus' text format, summed over the loops. Called by a scrape, off the loops.</summary>
 internal static class Prometheus
 {
-    // With what stands around a bucket's bound in its line.
-    private static readonly string[] BoundTexts =
-        [.. Histogram.Bounds.ToArray().Select(bound => $",le=\"{Number(bound)}\"}} "), ",le=\"+Inf\"} "];
+    private const int PartBytes = 128 * 1024;
 
-    public static string Write(IReadOnlyList<Counters> loops, IReadOnlyList<Gauge> gauges)
+    // With what stands around a bucket's bound in its line.
+    private static readonly byte[][] BoundTexts =
+        [.. Histogram.Bounds.ToArray().Select(bound => Encoding.ASCII.GetBytes($",le=\"{bound.ToString(CultureInfo.InvariantCulture)}\"}} ")), ",le=\"+Inf\"} "u8.ToArray()];
+
+    /// <summary>
+    /// The page, part by part: each is to be sent before the next is asked for, and is the same object written anew. So a page of any length takes the same memory,
+    /// and who reads slowly holds up only himself.
+    /// </summary>
+    public static IEnumerable<PooledText> Write(IReadOnlyList<Counters> loops, IReadOnlyList<Gauge> gauges)
     {
-        var text = new StringBuilder(64 * 1024);
-        WriteRequests(text, loops);
-        WriteTcp(text, loops);
-        text.Append("# TYPE istio_build gauge\nistio_build{component=\"proxy\",tag=\"").Append(Bootstrap.Version).Append("\"} 1\n");
+        using var text = new PooledText();
+        foreach (var written in Rows(text, loops))
+        {
+            if (written.Length < PartBytes) continue;
+
+            yield return written;
+            written.Clear();
+        }
+        text.Append("# TYPE istio_build gauge\nistio_build{component=\"proxy\",tag=\""u8).Append(Bootstrap.Version).Append("\"} 1\n"u8);
         foreach (var group in gauges.GroupBy(gauge => gauge.Name))
         {
-            text.Append("# TYPE ").Append(group.Key).Append(' ').Append(group.First().IsCounter ? "counter" : "gauge").Append('\n');
+            Type(text, group.Key, group.First().IsCounter ? "counter"u8 : "gauge"u8);
             foreach (var gauge in group)
             {
                 text.Append(group.Key);
-                if (gauge.Labels.Length > 0) text.Append('{').Append(gauge.Labels).Append('}');
-                text.Append(' ').Append(Number(gauge.Value)).Append('\n');
+                if (gauge.Labels.Length > 0) text.Append("{"u8).Append(gauge.Labels).Append("}"u8);
+                text.Append(" "u8).Append(gauge.Value).Append("\n"u8);
             }
         }
-        return text.ToString();
+        yield return text;
     }
 
-    private static void WriteRequests(StringBuilder text, IReadOnlyList<Counters> loops)
+    /// <summary>Comes back after each row of the standard metrics.</summary>
+    private static IEnumerable<PooledText> Rows(PooledText text, IReadOnlyList<Counters> loops)
     {
-        var rows = loops.SelectMany(loop => loop.Requests).Where(series => series.Labels.Plan is not { IsOff: true })
+        var requests = loops.SelectMany(loop => loop.Requests).Where(series => series.Labels.Plan is not { IsOff: true })
             .SelectMany(series => series.Outcomes.Select(outcome => new RequestRow(series.Labels, outcome))).ToList();
-        if (rows.Count == 0) return;
-
-        WriteCounter(text, "istio_requests_total", StandardMetric.Requests, rows, outcome => outcome.Count);
-        WriteHistogram(text, "istio_request_duration_milliseconds", StandardMetric.RequestDuration, rows, outcome => outcome.Duration);
-        WriteHistogram(text, "istio_request_bytes", StandardMetric.RequestBytes, rows, outcome => outcome.RequestBytes);
-        WriteHistogram(text, "istio_response_bytes", StandardMetric.ResponseBytes, rows, outcome => outcome.ResponseBytes);
-
-        var grpc = rows.FindAll(row => row.Labels.Protocol == "grpc");
-        if (grpc.Count == 0) return;
-
-        WriteCounter(text, "istio_request_messages_total", StandardMetric.RequestMessages, grpc, outcome => outcome.RequestMessages);
-        WriteCounter(text, "istio_response_messages_total", StandardMetric.ResponseMessages, grpc, outcome => outcome.ResponseMessages);
+        var grpc = requests.FindAll(row => row.Series.Protocol == "grpc");
+        var tcp = loops.SelectMany(loop => loop.Tcp).Where(series => series.Labels.Plan is not { IsOff: true })
+            .SelectMany(series => series.Outcomes.Select(outcome => new TcpRow(series, outcome))).ToList();
+        return Counter(text, "istio_requests_total", StandardMetric.Requests, requests, row => row.Outcome.Count)
+            .Concat(Histograms(text, "istio_request_duration_milliseconds", StandardMetric.RequestDuration, requests, outcome => outcome.Duration))
+            .Concat(Histograms(text, "istio_request_bytes", StandardMetric.RequestBytes, requests, outcome => outcome.RequestBytes))
+            .Concat(Histograms(text, "istio_response_bytes", StandardMetric.ResponseBytes, requests, outcome => outcome.ResponseBytes))
+            .Concat(Counter(text, "istio_request_messages_total", StandardMetric.RequestMessages, grpc, row => row.Outcome.RequestMessages))
+            .Concat(Counter(text, "istio_response_messages_total", StandardMetric.ResponseMessages, grpc, row => row.Outcome.ResponseMessages))
+            .Concat(Counter(text, "istio_tcp_connections_opened_total", StandardMetric.TcpOpened, tcp, row => row.Outcome.Opened))
+            .Concat(Counter(text, "istio_tcp_connections_closed_total", StandardMetric.TcpClosed, tcp, row => row.Outcome.Closed))
+            .Concat(Counter(text, "istio_tcp_sent_bytes_total", StandardMetric.TcpSent, tcp, row => row.Outcome.SentBytes))
+            .Concat(Counter(text, "istio_tcp_received_bytes_total", StandardMetric.TcpReceived, tcp, row => row.Outcome.ReceivedBytes));
     }
 
-    private static void WriteCounter(StringBuilder text, string name, StandardMetric metric, List<RequestRow> rows, Func<Outcome, long> select)
+    private static IEnumerable<PooledText> Counter<TRow>(PooledText text, string name, StandardMetric metric, List<TRow> rows, Func<TRow, long> select) where TRow : IRow
     {
-        var summed = new Dictionary<string, long>(rows.Count);
-        foreach (var row in rows)
-            if (row.TextOf(metric) is { } labels) summed[labels] = summed.GetValueOrDefault(labels) + select(row.Outcome);
-        WriteSums(text, name, summed);
-    }
-
-    private static void WriteSums(StringBuilder text, string name, Dictionary<string, long> summed)
-    {
-        if (summed.Count == 0) return;
-
-        Type(text, name, "counter");
-        foreach (var (labels, sum) in summed) Line(text, name, labels, sum);
-    }
-
-    private static void WriteHistogram(StringBuilder text, string name, StandardMetric metric, List<RequestRow> rows, Func<Outcome, Histogram> select)
-    {
-        var summed = new Dictionary<string, HistogramSum>(rows.Count);
-        foreach (var row in rows)
+        var isFirst = true;
+        foreach (var alike in Alike(rows, metric))
         {
-            if (row.TextOf(metric) is not { } labels) continue;
-            if (!summed.TryGetValue(labels, out var sum)) summed[labels] = sum = new();
-            sum.Add(select(row.Outcome));
+            if (isFirst) Type(text, name, "counter"u8);
+            isFirst = false;
+            text.Append(name).Append("{"u8);
+            Write(text, alike.First().LabelsOf(metric));
+            text.Append("} "u8).Append(alike.Sum(select)).Append("\n"u8);
+            yield return text;
         }
-        if (summed.Count == 0) return;
+    }
 
-        Type(text, name, "histogram");
-        foreach (var (labels, histogram) in summed)
+    private static IEnumerable<PooledText> Histograms(PooledText text, string name, StandardMetric metric, List<RequestRow> rows, Func<Outcome, Histogram> select)
+    {
+        var bucket = Encoding.ASCII.GetBytes(name + "_bucket{");
+        using var labels = new PooledText();
+        var isFirst = true;
+        foreach (var alike in Alike(rows, metric))
         {
+            if (isFirst) Type(text, name, "histogram"u8);
+            isFirst = false;
+            // Twenty-two lines have the same labels: they are written once and copied.
+            labels.Clear();
+            Write(labels, alike.First().LabelsOf(metric));
             long total = 0;
-            for (var i = 0; i < histogram.Buckets.Length; i++)
+            for (var i = 0; i < BoundTexts.Length; i++)
             {
-                total += histogram.Buckets[i];
-                text.Append(name).Append("_bucket{").Append(labels).Append(BoundTexts[i]).Append(total).Append('\n');
+                foreach (var row in alike) total += select(row.Outcome).Buckets[i];
+                text.Append(bucket).Append(labels).Append(BoundTexts[i]).Append(total).Append("\n"u8);
             }
-            text.Append(name).Append("_sum{").Append(labels).Append("} ").Append(Number(histogram.Sum)).Append('\n');
-            text.Append(name).Append("_count{").Append(labels).Append("} ").Append(total).Append('\n');
+            text.Append(name).Append("_sum{"u8).Append(labels).Append("} "u8).Append(alike.Sum(row => select(row.Outcome).Sum)).Append("\n"u8);
+            text.Append(name).Append("_count{"u8).Append(labels).Append("} "u8).Append(total).Append("\n"u8);
+            yield return text;
         }
     }
 
-    private static void WriteTcp(StringBuilder text, IReadOnlyList<Counters> loops)
-    {
-        var rows = loops.SelectMany(loop => loop.Tcp).Where(series => series.Labels.Plan is not { IsOff: true })
-            .SelectMany(series => series.Outcomes.Select(outcome => (Series: series, Outcome: outcome))).ToList();
-        Write("istio_tcp_connections_opened_total", StandardMetric.TcpOpened, outcome => outcome.Opened);
-        Write("istio_tcp_connections_closed_total", StandardMetric.TcpClosed, outcome => outcome.Closed);
-        Write("istio_tcp_sent_bytes_total", StandardMetric.TcpSent, outcome => outcome.SentBytes);
-        Write("istio_tcp_received_bytes_total", StandardMetric.TcpReceived, outcome => outcome.ReceivedBytes);
-
-        void Write(string name, StandardMetric metric, Func<TcpOutcome, long> select)
-        {
-            var summed = new Dictionary<string, long>();
-            foreach (var (series, outcome) in rows)
-            {
-                if (series.Labels.Plan?.Drops(metric) == true) continue;
-
-                var list = TcpLabels(series.Labels, outcome);
-                series.Labels.Plan?.Change(metric, list, series.Values);
-                var labels = Text(list);
-                summed[labels] = summed.GetValueOrDefault(labels) + select(outcome);
-            }
-            WriteSums(text, name, summed);
-        }
-    }
+    /// <summary>Rows that show the same labels: of several loops, or where labels that told them apart were taken away.</summary>
+    private static IEnumerable<IGrouping<RowKey, TRow>> Alike<TRow>(List<TRow> rows, StandardMetric metric) where TRow : IRow =>
+        rows.Where(row => row.Series.Plan?.Drops(metric) is not true).GroupBy(row => row.Series.Plan is null ? row.Key : new(Changed: Text(row.LabelsOf(metric))));
 
     private static List<KeyValuePair<string, string>> RequestLabels(SeriesLabels series, Outcome outcome)
     {
@@ -158,53 +147,62 @@ internal static class Prometheus
 
     private static string Text(List<KeyValuePair<string, string>> labels)
     {
-        var text = new StringBuilder(1024);
+        using var text = new PooledText();
+        Write(text, labels);
+        return text.ToString();
+    }
+
+    private static void Write(PooledText text, List<KeyValuePair<string, string>> labels)
+    {
+        var isFirst = true;
         foreach (var (name, value) in labels)
         {
-            if (text.Length > 0) text.Append(',');
-            text.Append(name).Append("=\"").Append(Escape(value)).Append('"');
+            if (!isFirst) text.Append(","u8);
+            isFirst = false;
+            text.Append(name).Append("=\""u8).Append(Escape(value)).Append("\""u8);
         }
-        return text.ToString();
     }
 
     private static string Escape(string value) =>
         value.AsSpan().IndexOfAny("\\\"\n") < 0 ? value : value.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n");
 
-    private static void Type(StringBuilder text, string name, string type) => text.Append("# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
+    private static void Type(PooledText text, string name, ReadOnlySpan<byte> type) => text.Append("# TYPE "u8).Append(name).Append(" "u8).Append(type).Append("\n"u8);
 
-    private static void Line(StringBuilder text, string name, string labels, long value) =>
-        text.Append(name).Append('{').Append(labels).Append("} ").Append(value).Append('\n');
+    /// <summary>What tells rows apart: their parts, or, where a plan changes labels, the text of those.</summary>
+    private readonly record struct RowKey(SeriesLabels? Series = null, int Status = 0, ResponseFlags Flags = default, int GrpcStatus = 0, string Changed = "");
 
-    private static string Number(double value) => value.ToString(CultureInfo.InvariantCulture);
-
-    private sealed class HistogramSum
+    private interface IRow
     {
-        public long[] Buckets { get; } = new long[Histogram.Bounds.Length + 1];
-        public double Sum { get; private set; }
+        SeriesLabels Series { get; }
+        RowKey Key { get; }
+        List<KeyValuePair<string, string>> LabelsOf(StandardMetric metric);
+    }
 
-        public void Add(Histogram one)
+    private sealed class RequestRow(SeriesLabels series, Outcome outcome) : IRow
+    {
+        public SeriesLabels Series => series;
+        public Outcome Outcome => outcome;
+        public RowKey Key => new(series, outcome.Status, outcome.Flags, outcome.GrpcStatus);
+
+        public List<KeyValuePair<string, string>> LabelsOf(StandardMetric metric)
         {
-            for (var i = 0; i < Buckets.Length; i++) Buckets[i] += one.Buckets[i];
-            Sum += one.Sum;
+            var list = RequestLabels(series, outcome);
+            series.Plan?.Change(metric, list, outcome.Values);
+            return list;
         }
     }
 
-    private sealed class RequestRow(SeriesLabels labels, Outcome outcome)
+    private sealed class TcpRow(TcpSeries counted, TcpOutcome outcome) : IRow
     {
-        private string? _standard;
+        public SeriesLabels Series => counted.Labels;
+        public TcpOutcome Outcome => outcome;
+        public RowKey Key => new(counted.Labels, Flags: outcome.Flags);
 
-        public SeriesLabels Labels => labels;
-        public Outcome Outcome => outcome;
-
-        /// <returns>Null where the metric is dropped.</returns>
-        public string? TextOf(StandardMetric metric)
+        public List<KeyValuePair<string, string>> LabelsOf(StandardMetric metric)
         {
-            if (labels.Plan is not { } plan) return _standard ??= Text(RequestLabels(labels, outcome));
-            if (plan.Drops(metric)) return null;
-
-            var list = RequestLabels(labels, outcome);
-            plan.Change(metric, list, outcome.Values);
-            return Text(list);
+            var list = TcpLabels(counted.Labels, outcome);
+            counted.Labels.Plan?.Change(metric, list, counted.Values);
+            return list;
         }
     }
 }

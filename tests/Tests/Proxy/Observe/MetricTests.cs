@@ -16,8 +16,10 @@ public sealed class MetricTests
         rig.EchoServer();
         rig.Serve(http: settings => settings with { Filters = [new IstioStatsFilter("istio.stats", new() { Metrics = [.. changes] })] });
         foreach (var request in requests) rig.Call(request);
-        return Exposition.Write([rig.Worker.Counters], []);
+        return Page(rig.Worker.Counters);
     }
+
+    private static string Page(params Counters[] loops) => string.Concat(Exposition.Write(loops, []).Select(part => part.ToString()));
 
     private static MetricSettings Change(string metric, bool drop = false, string[]? remove = null, params (string Tag, string Expression)[] set) =>
         new(metric, set.ToImmutableDictionary(pair => pair.Tag, pair => pair.Expression), [.. remove ?? []], "", drop);
@@ -59,7 +61,7 @@ public sealed class MetricTests
         rig.Serve();
         rig.Call(Get);
 
-        Assert.DoesNotContain("istio_requests_total", Exposition.Write([rig.Worker.Counters], []));
+        Assert.DoesNotContain("istio_requests_total", Page(rig.Worker.Counters));
     }
 
     [Fact]
@@ -148,4 +150,33 @@ public sealed class MetricTests
         Assert.True(PeerPreamble.TryRead([0x3D, 0x23, 0x04, 0x67, 0xFF, 0xFF, 0xFF, 0xFF], out consumed, out _));
         Assert.Equal(0, consumed);
     }
+
+    [Fact]
+    public void A_flood_of_label_sets_is_written_in_parts_of_bounded_size()
+    {
+        var counters = new Counters();
+        for (var i = 0; i < 2000; i++) counters.RequestsFor(Labels($"service-{i}")).For(200, default, -1, []).Add(1, 2, 3);
+
+        var lengths = Exposition.Write([counters], []).Select(part => part.Length).ToList();
+
+        Assert.InRange(lengths.Sum(), 50L * 1024 * 1024, long.MaxValue);
+        Assert.All(lengths, length => Assert.InRange(length, 1, 256 * 1024));
+    }
+
+    [Fact]
+    public void What_two_loops_counted_under_the_same_labels_is_one_row()
+    {
+        var (one, other) = (new Counters(), new Counters());
+        one.RequestsFor(Labels("shop")).For(200, default, -1, []).Add(3, 10, 100);
+        other.RequestsFor(Labels("shop")).For(200, default, -1, []).Add(7, 10, 100);
+
+        var text = Page(one, other);
+
+        Assert.EndsWith("} 2", Assert.Single(Lines(text, "istio_requests_total")));
+        Assert.EndsWith("} 10", Assert.Single(Lines(text, "istio_request_duration_milliseconds_sum")));
+        Assert.Equal(["0", "0", "1", "2"], Lines(text, "istio_request_duration_milliseconds_bucket").Take(4).Select(line => line.Split(' ')[^1]));
+    }
+
+    private static SeriesLabels Labels(string service) =>
+        new("source", WorkloadLabels.Unknown, "unknown", WorkloadLabels.Unknown, "unknown", service + ".default.svc.cluster.local", service, "default", "http", "mutual_tls");
 }
