@@ -223,6 +223,12 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {sel
 
     # -- our own mesh: a control plane on a folder, sidecars without redirection
 
+    def mesh_config(self):
+        return 'accessLogFile: /dev/stdout\n'
+
+    def more_config(self):
+        return ''
+
     def control_plane(self):
         if hasattr(self, 'control'):
             return self.control
@@ -286,10 +292,10 @@ apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {{name: default, namespace: bench}}
 spec: {{mtls: {{mode: STRICT}}}}
-''')
-        self.write('mesh.yaml', 'accessLogFile: /dev/stdout\n')
+{self.more_config()}''')
+        self.write('mesh.yaml', self.mesh_config())
         xds, http = free_port(), free_port()
-        self.xds = f'127.0.0.1:{xds}'
+        self.xds, self.http = f'127.0.0.1:{xds}', http
         self.control = self.processes.start('istiod', [self.options.istiod, '--folder', folder, '--state', self.path('state'), '--meshConfig', self.path('mesh.yaml'),
                                                        '--grpcAddr', self.xds, '--secureGrpcAddr', 'none', '--httpAddr', f'127.0.0.1:{http}', '--monitoringAddr', 'none'], LOAD_CPU)
         wait_port(xds, seconds=40)

@@ -67,7 +67,7 @@ internal static class Istiod
         services.AddSingleton(options).AddSingleton(time).AddSingleton(authority).AddSingleton(bundle).AddSingleton(tokens);
         services.AddSingleton(Metrics.NewCustomRegistry());
         services.AddSingleton<WorldFeed>().AddSingleton<TokenKeys>().AddSingleton(_ => new HttpClient()).AddSingleton<RefusedResources>().AddSingleton<Translator>().AddSingleton<ServedResources>();
-        services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<RootsResource>().AddSingleton<MemoryTrim>().AddSingleton<PatchRefusals>();
+        services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<RootsResource>().AddSingleton<MemoryTrim>().AddSingleton<PartsLeftOut>();
         services.AddSingleton(provider => new RootRotation(authority, () => provider.GetRequiredService<ProxyStreams>().WithoutRoots, time));
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();
         services.AddSingleton<TrustDomain>().AddSingleton<Authenticator>().AddSingleton<MeshFile>();
@@ -97,7 +97,7 @@ internal static class Istiod
         var metrics = services.GetRequiredService<ServeMetrics>();
         var refused = services.GetRequiredService<RefusedResources>();
         _ = services.GetRequiredService<ProxyStreams>(); // subscribes to the feed
-        feed.Published += services.GetRequiredService<PatchRefusals>().Take;
+        feed.Published += services.GetRequiredService<PartsLeftOut>().Take;
         feed.Published += TrustBundle.Following(services.GetRequiredService<TrustBundle>(), services.GetRequiredService<ILogger<TrustBundle>>());
         feed.Published += world => metrics.Published(world, refused.All.Count);
 

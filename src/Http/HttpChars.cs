@@ -24,6 +24,25 @@ internal static class HttpChars
 
     public static bool IsToken(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && !bytes.ContainsAnyExcept(TokenBytes);
 
+    /// <summary>host [":" port] with the letters of a URI's authority (RFC 3986 §3.2); empty too. One colon outside of brackets, digits behind it.</summary>
+    public static bool IsAuthority(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.ContainsAnyExcept(AuthorityBytes)) return false;
+
+        var rest = bytes;
+        if (!rest.IsEmpty && rest[0] == '[')
+        {
+            var close = rest.IndexOf((byte)']');
+            if (close < 0) return false;
+            rest = rest[(close + 1)..];
+            if (!rest.IsEmpty && rest[0] != ':') return false;
+        }
+        if (rest.IndexOfAny((byte)'[', (byte)']') >= 0) return false;
+
+        var colon = rest.IndexOf((byte)':');
+        return colon < 0 || !rest[(colon + 1)..].ContainsAnyExceptInRange((byte)'0', (byte)'9');
+    }
+
     public static byte ToLower(byte b) => (uint)(b - 'A') <= 'Z' - 'A' ? (byte)(b | 0x20) : b;
 
     public static bool IsDigit(byte b) => (uint)(b - '0') <= 9;

@@ -83,14 +83,17 @@ internal static class TrafficApi
     {
         ["resources"] = new JsonArray([.. (feed.Current?.World.Resources ?? []).Where(r => r.Meta.Group.EndsWith("istio.io", StringComparison.Ordinal) || r.Meta.Group == "gateway.networking.k8s.io")
             .Select(r => (JsonNode)new JsonObject { ["kind"] = r.Meta.Kind, ["namespace"] = r.Meta.Namespace, ["name"] = r.Meta.Name, ["origin"] = Path.GetFileName(r.Meta.Origin.File) + (r.Meta.Origin.Line > 0 ? $":{r.Meta.Origin.Line}" : "") })]),
-        ["refused"] = new JsonArray([.. refused.All.SelectMany(r => r.Findings.Select(f => (JsonNode)new JsonObject
-        {
-            ["object"] = r.Key is { } key ? $"{key.Kind}/{key.Namespace}/{key.Name}" : Path.GetFileName(r.File),
-            ["line"] = f.Origin.Line,
-            ["field"] = f.Field,
-            ["message"] = f.Message,
-        }))]),
+        ["refused"] = Findings(refused.All),
+        ["leftOut"] = Findings(refused.Parts.Concat(refused.WithoutEffect)),
     };
+
+    private static JsonArray Findings(IEnumerable<RefusedResource> resources) => new([.. resources.SelectMany(resource => resource.Findings.Select(finding => (JsonNode)new JsonObject
+    {
+        ["object"] = resource.Key is { } key ? $"{key.Kind}/{key.Namespace}/{key.Name}" : Path.GetFileName(resource.File),
+        ["line"] = finding.Origin.Line,
+        ["field"] = finding.Field,
+        ["message"] = finding.Message,
+    }))]);
 
     /// <summary>A JSON object a line. Its last one, when the limit was reached or the reader was slow, says how many it missed.</summary>
     private static async Task TapAsync(HttpContext context, LiveTraffic traffic)

@@ -15,8 +15,7 @@ internal sealed class GatewayStatuses(KubeApi api, WorldFeed feed, TimeProvider 
     private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
     private static readonly KubeKind Class = new("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", false);
 
-    /// <summary>What was last found to stand in the cluster, so that an unchanged status costs no request.</summary>
-    private readonly Dictionary<ResourceKey, (string Version, JsonObject Status)> standing = [];
+    private readonly StatusWriter writer = new(api, log);
     private long? lookedAt;
 
     private StatusDocuments Documents => new(time.GetUtcNow());
@@ -31,39 +30,15 @@ internal sealed class GatewayStatuses(KubeApi api, WorldFeed feed, TimeProvider 
             await ClassAsync(cancel);
         }
         foreach (var gateway in translation.GatewayStatuses)
-            await OneAsync(gateway.Owner.Meta, before => Documents.Of(gateway, before), cancel);
+            await writer.WriteAsync(gateway.Owner.Meta, before => Documents.Of(gateway, before), cancel);
         foreach (var route in translation.RouteStatuses)
-            await OneAsync(route.Route.Meta, before => Documents.Of(route, before), cancel);
+            await writer.WriteAsync(route.Route.Meta, before => Documents.Of(route, before), cancel);
         foreach (var policy in translation.PolicyStatuses)
-            await OneAsync(policy.Policy.Meta, before => Documents.Of(policy, before), cancel);
+            await writer.WriteAsync(policy.Policy.Meta, before => Documents.Of(policy, before), cancel);
 
         var present = translation.GatewayStatuses.Select(gateway => gateway.Owner.Meta.Key).Concat(translation.RouteStatuses.Select(route => route.Route.Meta.Key))
             .Concat(translation.PolicyStatuses.Select(policy => policy.Policy.Meta.Key)).ToHashSet();
-        foreach (var gone in standing.Keys.Where(key => !present.Contains(key)).ToList()) standing.Remove(gone);
-    }
-
-    private async Task OneAsync(ResourceMeta meta, Func<JsonNode?, JsonObject> status, CancellationToken cancel)
-    {
-        if (standing.TryGetValue(meta.Key, out var known) && known.Version == meta.ResourceVersion && JsonNode.DeepEquals(status(known.Status), known.Status)) return;
-        if (await api.FindKindAsync($"{meta.Group}/{meta.Version}", meta.Kind, cancel) is not { } kind) return;
-
-        var there = await api.GetAsync(kind, meta.Namespace, meta.Name, cancel);
-        if (there.Body is not { } item || !there.IsFine) return; // gone meanwhile; the next World knows
-        // A newer version of it is judged when the World has it.
-        if (item.At("metadata", "generation").Integer() is { } generation && generation > meta.Generation && meta.Generation > 0) return;
-
-        var wanted = status(item["status"]);
-        if (!JsonNode.DeepEquals(wanted, item["status"]))
-        {
-            var patch = new JsonObject { ["metadata"] = new JsonObject { ["resourceVersion"] = item.At("metadata", "resourceVersion").Text() }, ["status"] = wanted.DeepClone() };
-            there = await api.MergeAsync(kind, meta.Namespace, meta.Name, patch, cancel, "/status");
-            if (!there.IsFine)
-            {
-                if (!there.IsConflict && !there.IsAbsent) log.LogWarning("the status of {Kind} {Namespace}/{Name} cannot be written: {Answer}", meta.Kind, meta.Namespace, meta.Name, there);
-                return;
-            }
-        }
-        standing[meta.Key] = (there.Body.At("metadata", "resourceVersion").Text() ?? "", wanted);
+        writer.Forget(key => !present.Contains(key));
     }
 
     /// <summary>The class that gateways name to be ours.</summary>

@@ -15,7 +15,7 @@ internal static class KubeParts
         services.AddSingleton(api).AddSingleton(options.Kube!);
         if (options.External is { } signers) services.AddSingleton(signers).AddSingleton<ClusterSignerMetrics>().AddSingleton<IWorkloadSigner, ClusterSigner>();
         services.AddSingleton<NodeVersions>().AddSingleton<InjectorConfig>().AddSingleton<KubeSource>();
-        services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>().AddSingleton<GatewayStatuses>().AddSingleton<GatewayDeployments>();
+        services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>().AddSingleton<GatewayStatuses>().AddSingleton<GatewayDeployments>().AddSingleton<PartStatuses>();
         services.AddSingleton<ITokenVerifier, TokenReviews>();
         services.AddSingleton<WebhookMetrics>();
     }
@@ -35,6 +35,7 @@ internal static class KubeParts
             services.GetRequiredService<RootCertificates>().RunAsync(term),
             services.GetRequiredService<WebhookCertificates>().RunAsync(term),
             services.GetRequiredService<GatewayStatuses>().RunAsync(term),
-            services.GetRequiredService<GatewayDeployments>().RunAsync(term)), stop));
+            services.GetRequiredService<GatewayDeployments>().RunAsync(term),
+            services.GetRequiredService<PartStatuses>().RunAsync(term)), stop));
     }
 }

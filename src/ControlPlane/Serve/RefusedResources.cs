@@ -11,7 +11,7 @@ public sealed record RefusedResource(string File, ResourceKey? Key, IReadOnlyLis
 internal sealed class RefusedResources
 {
     private ImmutableList<RefusedResource> all = [];
-    private IReadOnlyList<RefusedResource> parts = [];
+    private IReadOnlyList<RefusedResource> parts = [], withoutEffect = [];
     private readonly Lock guard = new();
 
     public IReadOnlyList<RefusedResource> All => Volatile.Read(ref all);
@@ -21,6 +21,13 @@ internal sealed class RefusedResources
     {
         get => Volatile.Read(ref parts);
         set => Volatile.Write(ref parts, value);
+    }
+
+    /// <summary>Resources that are in force, but name somebody whom nobody here tells: providers of a Telemetry. Replaced with each World.</summary>
+    public IReadOnlyList<RefusedResource> WithoutEffect
+    {
+        get => Volatile.Read(ref withoutEffect);
+        set => Volatile.Write(ref withoutEffect, value);
     }
 
     public bool Has(ResourceKey key) => All.Any(r => r.Key == key);

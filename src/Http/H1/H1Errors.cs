@@ -12,9 +12,9 @@ internal static class H1Errors
     public static readonly ProtocolError RelativeTarget      = Error("RFC 9112 §3.2",     400, Codec,                       "the request target is neither a path nor a whole URL");
     public static readonly ProtocolError BadScheme           = Error("RFC 9110 §4.2",     400, "http1.invalid_scheme",      "the target's scheme is neither http nor https");
     public static readonly ProtocolError UnknownMethod       = Error("RFC 9110 §9.1",     400, Codec,                       "the method is not a registered one");
-    public static readonly ProtocolError NominatedField      = Error("RFC 9110 §7.6.1",   400, "http1.connection_header_rejected", "Connection names a field that says whom the request is from");
+    public static readonly ProtocolError NominatedField      = Error("RFC 9110 §7.6.1",   400, "http1.connection_header_rejected", "Connection names a field that says whom the request is from or for");
     public static readonly ProtocolError UserInfo            = Error("RFC 9110 §4.2.4",   400, "http1.invalid_url",         "the target's authority holds user information");
-    public static readonly ProtocolError BadAuthority        = Error("RFC 9110 §7.2",     400, "http.invalid_authority",    "the authority holds characters that no authority has");
+    public static readonly ProtocolError BadAuthority        = Error("RFC 9110 §7.2",     400, "http.invalid_authority",    "the authority is not a host with or without a port");
     public static readonly ProtocolError TargetTooLong       = Error("RFC 9112 §3",       414, "http1.headers_too_large",   "the request line is longer than the limit");
     public static readonly ProtocolError LowVersion          = Error("RFC 9112 §2.3",     426, "low_version",               "the version is not HTTP/1.1");
     public static readonly ProtocolError BareLineFeed        = Error("RFC 9112 §2.2",     400, Codec,                       "a line ends without carriage return");

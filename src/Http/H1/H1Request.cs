@@ -55,7 +55,7 @@ internal static class H1Request
     private static ProtocolError TryFinish(RequestHead head, in FieldScan scan, HttpLimits limits)
     {
         var wishes = HopByHop.Apply(scan, head.Headers);
-        if (wishes.NamesOrigin) return H1Errors.NominatedField;
+        if (wishes.NamesEnds) return H1Errors.NominatedField;
 
         head.KeepAlive = head.Version == HttpVersion.Http11 ? !wishes.Close : wishes.KeepAlive && !wishes.Close;
         head.ExpectsContinue = scan.ExpectsContinue && head.Version == HttpVersion.Http11;
@@ -64,7 +64,7 @@ internal static class H1Request
         // Host before target: a whole URL's authority counts more (RFC 9112 §3.2.2), but a bad Host is refused either way.
         var error = ReadHost(head, scan, limits);
         if (error.IsNone) error = ReadTarget(head, scan.Target);
-        if (error.IsNone && scan.HostLines == 0 && head.Authority.IsEmpty && head.Version == HttpVersion.Http11) error = H1Errors.MissingHost;
+        if (error.IsNone && scan.HostLines == 0 && head.Version == HttpVersion.Http11) error = H1Errors.MissingHost;
         if (!error.IsNone) return error;
 
         error = H1Framing.OfRequest(scan, head.Headers, head.Version, out var body);
@@ -96,7 +96,9 @@ internal static class H1Request
         var host = scan.HostLines == 1 ? scan.Host : JoinHosts(headers);
         headers.Remove(KnownHeader.Host);
         head.UseAuthority(host);
-        return head.Authority.ContainsAnyExcept(HttpChars.AuthorityBytes) ? H1Errors.BadAuthority : default;
+        // Several, where they are joined, are nobody's address: what they hold is looked at, not how it is put together.
+        var isAuthority = scan.HostLines == 1 ? HttpChars.IsAuthority(head.Authority) : !head.Authority.ContainsAnyExcept(HttpChars.AuthorityBytes);
+        return isAuthority ? default : H1Errors.BadAuthority;
     }
 
     private static Slice JoinHosts(Headers headers)
@@ -154,7 +156,7 @@ internal static class H1Request
 
         var authority = rest[..length];
         if (authority.Contains((byte)'@')) return H1Errors.UserInfo;
-        if (authority.IsEmpty || authority.ContainsAnyExcept(HttpChars.AuthorityBytes)) return H1Errors.BadTarget;
+        if (authority.IsEmpty || !HttpChars.IsAuthority(authority)) return H1Errors.BadTarget;
 
         head.UseAuthority(new(offset + start, length));
         head.Scheme = isHttps ? HttpScheme.Https : HttpScheme.Http;

@@ -3,7 +3,7 @@ namespace Mesh.Http.H1;
 /// <summary>What the Connection field asks of this hop (RFC 9110 §7.6.1): persistence, upgrade, and which fields go no further.</summary>
 internal static class HopByHop
 {
-    public readonly record struct Wishes(bool Close, bool KeepAlive, bool Upgrade, bool NamesOrigin = false);
+    public readonly record struct Wishes(bool Close, bool KeepAlive, bool Upgrade, bool NamesEnds = false);
 
     public static Wishes Apply(in FieldScan scan, Headers headers)
     {
@@ -18,7 +18,7 @@ internal static class HopByHop
                 else if (Is(option, "keep-alive"u8)) wishes = wishes with { KeepAlive = true };
                 else if (Is(option, "upgrade"u8)) wishes = wishes with { Upgrade = true };
                 else if (MayBeNominated(option)) headers.Remove(option);
-                else if (KnownHeaders.Find(option) is >= KnownHeader.XForwardedFor and <= KnownHeader.XForwardedHost) wishes = wishes with { NamesOrigin = true };
+                else if (KnownHeaders.Find(option) is KnownHeader.Host or (>= KnownHeader.XForwardedFor and <= KnownHeader.XForwardedHost)) wishes = wishes with { NamesEnds = true };
             }
         }
 

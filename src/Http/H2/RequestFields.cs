@@ -72,7 +72,7 @@ internal ref struct RequestFields(RequestHead head, HttpLimits limits) : IFieldS
                 else if (!HttpChars.IsToken(bytes)) Fail(H2Errors.BadPseudo);
                 break;
             case FieldToken.Authority:
-                if (bytes.ContainsAnyExcept(HttpChars.AuthorityBytes)) Fail(H2Errors.BadTarget);
+                if (!HttpChars.IsAuthority(bytes)) Fail(H2Errors.BadTarget);
                 head.UseAuthority(value);
                 break;
             case FieldToken.Path:
@@ -156,7 +156,7 @@ internal ref struct RequestFields(RequestHead head, HttpLimits limits) : IFieldS
         if (!Has(FieldToken.Authority) && _hosts > 0)
         {
             head.UseAuthority(_host);
-            if (_hosts > 1 || head.Authority.ContainsAnyExcept(HttpChars.AuthorityBytes)) return H2Errors.BadTarget;
+            if (_hosts > 1 || !HttpChars.IsAuthority(head.Authority)) return H2Errors.BadTarget;
         }
 
         return default;

@@ -239,8 +239,10 @@ internal sealed class Exchange
         Upstream = stream;
         var connection = stream.Connection;
         (UpstreamLocal, UpstreamRemote, UpstreamPeer, UpstreamTls) = (connection.Local, connection.Remote, connection.Peer, connection.Tls);
-        // Between our own sidecars one HTTP/2 connection carries both: what counts is what the exchange is.
-        var isHttp2 = connection.Alpn == Security.TlsContexts.MeshH2 ? Request.Version == Mesh.Http.HttpVersion.Http2 : stream is Upstream.H2UpstreamStream;
+        // Between our own sidecars one HTTP/2 connection carries both: what counts is what the other side's application will see.
+        var isHttp2 = connection.Alpn == Security.TlsContexts.MeshH2
+            ? Request.Version == Mesh.Http.HttpVersion.Http2 && Cluster?.Config.Protocol is not Config.UpstreamProtocol.Http1
+            : stream is Upstream.H2UpstreamStream;
         UpstreamProtocol = isHttp2 ? "HTTP/2" : "HTTP/1.1";
         UpstreamStartedAt = Clock.GetTimestamp();
         if (timeout is { } limit) _tryTimer.Arm(Deadline.After(Clock, limit));

@@ -71,10 +71,12 @@ internal readonly ref struct FormatSource
             case OperatorKind.CommonDuration: return CommonDuration(ref line, op);
 
             case OperatorKind.UpstreamHost: return UpstreamEndpoint is { } endpoint && Target(ref line, endpoint.Address);
-            case OperatorKind.UpstreamHostName: return HostNameOf(ref line, whole: true);
-            case OperatorKind.UpstreamHostNameAddress: return HostNameOf(ref line, whole: false);
+            case OperatorKind.UpstreamHostName: return HostNameOf(ref line, UpstreamEndpoint, whole: true);
+            case OperatorKind.UpstreamHostNameAddress: return HostNameOf(ref line, UpstreamEndpoint, whole: false);
             case OperatorKind.UpstreamsAttempted: return Attempted(ref line, whole: true);
             case OperatorKind.UpstreamsAttemptedAddress: return Attempted(ref line, whole: false);
+            case OperatorKind.UpstreamNamesAttempted: return NamesAttempted(ref line, whole: true);
+            case OperatorKind.UpstreamNamesAttemptedAddress: return NamesAttempted(ref line, whole: false);
             case OperatorKind.UpstreamCluster: return Text(ref line, ClusterAlias);
             case OperatorKind.UpstreamClusterRaw: return Text(ref line, Exchange is null ? Connection!.UpstreamCluster : Exchange.Cluster?.Config.Name);
             case OperatorKind.UpstreamAttempts: return Number(ref line, Exchange?.Attempt ?? Connection!.ConnectAttempts);
@@ -102,8 +104,7 @@ internal readonly ref struct FormatSource
             case OperatorKind.ConnectionId: return Number(ref line, Client.Id);
             case OperatorKind.StreamId or OperatorKind.UniqueId: return Number(ref line, Exchange?.StreamId ?? Client.Id);
             case OperatorKind.RouteName: return Text(ref line, Exchange?.Route?.Name);
-            case OperatorKind.VirtualHostName: return Text(ref line, Exchange?.VirtualHost?.Name);
-            case OperatorKind.ServerName: return Text(ref line, Client.ServerName);
+            case OperatorKind.ServerName: return ServerName(ref line, op.Arguments);
             case OperatorKind.FilterChainName: return Text(ref line, Client.Chain?.Name);
             case OperatorKind.HostName: return Text(ref line, Worker.Node.Environment.GetValueOrDefault("HOSTNAME"));
             case OperatorKind.Environment: return op.Arguments.Length > 0 && Text(ref line, Worker.Node.Environment.GetValueOrDefault(op.Arguments[0]) ?? "-");
@@ -143,7 +144,7 @@ internal readonly ref struct FormatSource
             case OperatorKind.SpanId: return (Exchange?.Span as Span)?.WriteSpanId(ref line) ?? false;
             case OperatorKind.AccessLogType: return Bytes(ref line, Exchange is null ? "TcpConnectionEnd"u8 : "DownstreamEnd"u8);
             case OperatorKind.LocalReplyBody: return Bytes(ref line, LocalReplyBody);
-            case OperatorKind.Expression: return op.Expression!.Evaluate(this) is { IsError: false } value && value.TryWrite(ref line);
+            case OperatorKind.Expression or OperatorKind.TypedExpression: return op.Expression!.Evaluate(this) is { IsError: false } value && value.TryWrite(ref line);
             default: return false;
         }
     }
@@ -306,9 +307,28 @@ internal readonly ref struct FormatSource
         return true;
     }
 
-    private bool HostNameOf(ref ByteLine line, bool whole)
+    /// <summary>SNI_ONLY, or which of SNI and Host is asked first; behind it, which Host: as it came, or as it is.</summary>
+    private bool ServerName(ref ByteLine line, string[] arguments)
     {
-        if (UpstreamEndpoint is not { } endpoint) return false;
+        var order = arguments.Length > 0 ? arguments[0] : "SNI_ONLY";
+        if (order is "SNI_ONLY" or "") return Text(ref line, Client.ServerName);
+
+        var which = arguments.Length > 1 ? arguments[1] : "";
+        return order == "SNI_FIRST" ? Text(ref line, Client.ServerName) || Host(ref line, which) : Host(ref line, which) || Text(ref line, Client.ServerName);
+    }
+
+    private bool Host(ref ByteLine line, string which)
+    {
+        if (Exchange is null) return false;
+        if (which != "HOST" && Exchange.Request.Headers.TryGet(KnownHeader.XEnvoyOriginalHost, out var original)) return Bytes(ref line, original);
+
+        line.Append(Exchange.Request.Authority);
+        return which != "ORIG" && Exchange.Request.Authority.Length > 0;
+    }
+
+    private bool HostNameOf(ref ByteLine line, Endpoint? tried, bool whole)
+    {
+        if (tried is not { } endpoint) return false;
         if (endpoint.Hostname.Length > 0)
         {
             line.Append(endpoint.Hostname);
@@ -332,6 +352,18 @@ internal readonly ref struct FormatSource
         return Exchange.Tried.Count > 0;
     }
 
+    private bool NamesAttempted(ref ByteLine line, bool whole)
+    {
+        if (Exchange is null) return HostNameOf(ref line, UpstreamEndpoint, whole);
+
+        for (var i = 0; i < Exchange.Tried.Count; i++)
+        {
+            if (i > 0) line.Append((byte)',');
+            HostNameOf(ref line, Exchange.Tried[i].Endpoint, whole);
+        }
+        return Exchange.Tried.Count > 0;
+    }
+
     private bool CommonDuration(ref ByteLine line, Operator op)
     {
         if (op.Arguments.Length < 2) return false;
@@ -349,6 +381,8 @@ internal readonly ref struct FormatSource
 
     private long Point(string name) => name switch
     {
+        "DS_CX_BEG" => Client.StartedAt,
+        _ when Exchange is null => 0,
         "DS_RX_BEG" => StartedAt,
         "DS_RX_END" or "US_TX_END" => Exchange?.RequestEndedAt ?? 0,
         "US_TX_BEG" => Exchange?.UpstreamStartedAt ?? 0,

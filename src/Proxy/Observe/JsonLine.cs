@@ -70,19 +70,30 @@ internal sealed class JsonLine
 
     private static bool TryWriteStructure(ref ByteLine line, in FormatSource source, Operator only)
     {
+        if (only.Kind == OperatorKind.TypedExpression) return WriteTyped(ref line, only.Expression!.Evaluate(source));
         if (source.ValueOf(only) is not { } value) return false;
         WriteValue(ref line, value);
         return true;
     }
 
+    private static bool WriteTyped(ref ByteLine line, ExpressionValue value)
+    {
+        if (value.IsError) return false;
+        if (value.Text is { } text) WriteQuoted(ref line, text);
+        else line.Append(value.ToString());
+        return true;
+    }
+
+    private static void WriteQuoted(ref ByteLine line, string text)
+    {
+        line.Append((byte)'"');
+        AppendEscaped(ref line, Encoding.UTF8.GetBytes(text));
+        line.Append((byte)'"');
+    }
+
     private static void WriteValue(ref ByteLine line, MetadataValue value)
     {
-        if (value.Text is { } text)
-        {
-            line.Append((byte)'"');
-            AppendEscaped(ref line, Encoding.UTF8.GetBytes(text));
-            line.Append((byte)'"');
-        }
+        if (value.Text is { } text) WriteQuoted(ref line, text);
         else if (value.Number is { } number) line.Append(number);
         else if (value.Flag is { } flag) line.Append(flag ? "true"u8 : "false"u8);
         else if (value.Items is { } items)
@@ -142,7 +153,7 @@ internal sealed class JsonLine
     private static bool WriteOne(ref ByteLine line, in FormatSource source, Operator only)
     {
         var before = line.Length;
-        if (only.IsStructured && only.LengthMax == 0)
+        if (only.IsStructured && only.LengthMax is null)
         {
             if (TryWriteStructure(ref line, source, only)) return true;
         }
@@ -162,7 +173,7 @@ internal sealed class JsonLine
                 text = new ByteLine(new byte[64 * 1024]);
                 has = source.TryWrite(ref text, only);
             }
-            if (only.LengthMax > 0) text.CutTo(only.LengthMax);
+            if (only.LengthMax is { } most) text.CutTo(most);
             if (has)
             {
                 line.Append((byte)'"');

@@ -80,9 +80,9 @@ internal sealed class LineFormat
                 line.CutTo(before);
                 line.Append(missing);
             }
-            else if (part.LengthMax > 0)
+            else if (part.LengthMax is { } most && most < line.Length - before)
             {
-                line.CutTo(before + part.LengthMax);
+                line.CutTo(before + most);
             }
         }
     }

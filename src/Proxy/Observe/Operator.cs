@@ -11,18 +11,19 @@ internal enum OperatorKind : byte
     BytesReceived, BytesSent, RequestHeadersBytes, ResponseHeadersBytes, ResponseTrailersBytes,
     Protocol, UpstreamProtocol, ResponseCode, ResponseCodeDetails, ConnectionTerminationDetails, ResponseFlags, ResponseFlagsLong,
     Duration, RequestDuration, RequestTxDuration, ResponseDuration, ResponseTxDuration, UpstreamReadyDuration, CommonDuration,
-    UpstreamHost, UpstreamHostName, UpstreamHostNameAddress, UpstreamsAttempted, UpstreamsAttemptedAddress, UpstreamCluster, UpstreamClusterRaw, UpstreamAttempts, UpstreamFailure, DownstreamFailure,
+    UpstreamHost, UpstreamHostName, UpstreamHostNameAddress, UpstreamsAttempted, UpstreamsAttemptedAddress, UpstreamNamesAttempted, UpstreamNamesAttemptedAddress,
+    UpstreamCluster, UpstreamClusterRaw, UpstreamAttempts, UpstreamFailure, DownstreamFailure,
     UpstreamLocal, UpstreamLocalAddress, UpstreamLocalPort, UpstreamRemote, UpstreamRemoteAddress, UpstreamRemotePort,
     DownstreamRemote, DownstreamRemoteAddress, DownstreamRemotePort,
     DownstreamDirectRemote, DownstreamDirectRemoteAddress, DownstreamDirectRemotePort,
     DownstreamLocal, DownstreamLocalAddress, DownstreamLocalPort,
     DownstreamDirectLocal, DownstreamDirectLocalAddress, DownstreamDirectLocalPort,
-    ConnectionId, StreamId, RouteName, VirtualHostName, ServerName, FilterChainName, HostName, Environment,
+    ConnectionId, StreamId, RouteName, ServerName, FilterChainName, HostName, Environment,
     DynamicMetadata, ClusterMetadata, UpstreamMetadata, RouteMetadata, FilterState,
     GrpcStatus, GrpcStatusNumber,
     TlsVersion, TlsCipher, LocalUriSan, PeerUriSan, PeerDnsSan, PeerSubject, PeerIssuer, PeerSerial, PeerFingerprint, PeerCertStart, PeerCertEnd,
     UpstreamPeerUriSan, UpstreamPeerSubject, UpstreamPeerIssuer, UpstreamPeerDnsSan, UpstreamPeerCertStart, UpstreamPeerCertEnd, UpstreamLocalUriSan, UpstreamTlsVersion, UpstreamTlsCipher,
-    TraceId, SpanId, UniqueId, AccessLogType, LocalReplyBody, Expression, CloseType, Empty,
+    TraceId, SpanId, UniqueId, AccessLogType, LocalReplyBody, Expression, TypedExpression, CloseType, Empty,
     /// <summary>Known, and never with a value here.</summary>
     Nothing,
 }
@@ -41,13 +42,13 @@ internal sealed class Operator(OperatorKind kind)
     public byte[] OtherPseudo { get; init; } = [];
     /// <summary>The text in the parentheses, split at colons.</summary>
     public string[] Arguments { get; init; } = [];
-    /// <summary>Longer values are cut; zero is no limit.</summary>
-    public int LengthMax { get; init; }
+    /// <summary>Longer values are cut; null is no limit.</summary>
+    public int? LengthMax { get; init; }
     public TimeFormat? Time { get; init; }
     public Expression? Expression { get; init; }
 
     /// <summary>Written in JSON as the structure it is.</summary>
-    public bool IsStructured => kind is OperatorKind.DynamicMetadata or OperatorKind.ClusterMetadata or OperatorKind.UpstreamMetadata or OperatorKind.RouteMetadata;
+    public bool IsStructured => kind is OperatorKind.DynamicMetadata or OperatorKind.ClusterMetadata or OperatorKind.UpstreamMetadata or OperatorKind.RouteMetadata or OperatorKind.TypedExpression;
 
     /// <summary>Written as a number in JSON.</summary>
     public bool IsNumber => kind is OperatorKind.BytesReceived or OperatorKind.BytesSent or OperatorKind.RequestHeadersBytes or OperatorKind.ResponseHeadersBytes

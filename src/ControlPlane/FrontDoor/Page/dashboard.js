@@ -102,12 +102,14 @@ function showRecords() {
 async function showConfig() {
   const answer = await fetch("/api/config");
   if (!answer.ok) return;
-  const { resources, refused } = await answer.json();
+  const { resources, refused, leftOut } = await answer.json();
+  const told = (/** @type {any} */ r, /** @type {string} */ sign, /** @type {string} */ style) => {
+    const [kind, namespace, name] = r.object.includes("/") ? r.object.split("/") : ["file", "", r.object];
+    return row([kind, namespace, name, r.line ? `line ${r.line}` : "", [`${sign} ${r.field ? r.field + ": " : ""}${r.message}`, style]]);
+  };
   fill("config", [
-    ...refused.map((/** @type {any} */ r) => {
-      const [kind, namespace, name] = r.object.includes("/") ? r.object.split("/") : ["file", "", r.object];
-      return row([kind, namespace, name, r.line ? `line ${r.line}` : "", [`✗ ${r.field ? r.field + ": " : ""}${r.message}`, "bad"]]);
-    }),
+    ...refused.map((/** @type {any} */ r) => told(r, "✗", "bad")),
+    ...leftOut.map((/** @type {any} */ r) => told(r, "! no effect:", "warn")),
     ...resources.map((/** @type {any} */ r) => row([r.kind, r.namespace, r.name, r.origin, ["✓ in force", "good"]])),
   ]);
 }

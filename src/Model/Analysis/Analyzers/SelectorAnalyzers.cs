@@ -1,3 +1,4 @@
+using Mesh.Model.Translate;
 using Mesh.Model.Validation;
 using Mesh.Model.Yaml;
 
@@ -73,8 +74,6 @@ internal static class SelectorAnalyzers
                 findings.Add("IST0157", telemetry, null, telemetry.Name, telemetry.Namespace);
     }
 
-    private static readonly string[] LogProviders = ["envoyFileAccessLog", "envoyOtelAls"], TraceProviders = ["zipkin", "opentelemetry"], MetricProviders = ["prometheus"];
-
     /// <summary>Providers that nobody here writes to: the part of the Telemetry that names one has no effect.</summary>
     public static void UnsupportedProviders(Findings findings)
     {
@@ -83,9 +82,9 @@ internal static class SelectorAnalyzers
             if (provider.Which("provider") is { } kind) kinds[provider.Text("name")] = kind;
         foreach (var telemetry in findings.Resources.All("Telemetry"))
         {
-            Check("accessLogging", LogProviders);
-            Check("tracing", TraceProviders);
-            Check("metrics", MetricProviders);
+            Check("accessLogging", ProviderKinds.Logs);
+            Check("tracing", ProviderKinds.Traces);
+            Check("metrics", ProviderKinds.Metrics);
 
             void Check(string part, string[] supported)
             {

@@ -109,6 +109,26 @@ public sealed class ClusterTests
     }
 
     [Fact]
+    public async Task Authors_of_what_is_in_force_in_part_only_are_told_which_part_is_not()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        rig.Cluster.Put("""
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "extensionProviders: [{name: sky, skywalking: {service: sky.default.svc.cluster.local, port: 11800}}]"}}
+            """);
+        rig.Cluster.Put("{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: spans, namespace: default, generation: 2}, spec: {tracing: [{randomSamplingPercentage: 5}, {providers: [{name: sky}]}]}}");
+        await rig.Until(() => Condition(Status(), "Accepted") == "False", "a refused provider");
+        var condition = Status().At("conditions").Objects().Single();
+
+        Assert.Equal(("NotSupported", "2"), (condition["reason"].Text(), condition["observedGeneration"]?.ToString()));
+        Assert.Equal("spec.tracing[1].providers[0].name: provider 'sky' is of type skywalking, which proxies do not write to; supported here: zipkin, opentelemetry", condition["message"].Text());
+
+        rig.Cluster.Put("{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: spans, namespace: default, generation: 3}, spec: {tracing: [{randomSamplingPercentage: 5}]}}");
+        await rig.Until(() => Condition(Status(), "Accepted") == "True", "all of it in force");
+
+        JsonNode? Status() => rig.Cluster.Get(new("telemetry.istio.io", "v1", "telemetries", "Telemetry", true), "default", "spans").At("status");
+    }
+
+    [Fact]
     public async Task A_gateway_without_a_place_of_its_own_gets_one_that_goes_with_it()
     {
         await using var rig = await ClusterRig.StartAsync();
