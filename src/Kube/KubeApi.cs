@@ -16,6 +16,8 @@ namespace Mesh.Kube;
 public sealed class KubeApi : IDisposable
 {
     public const string FieldManager = "meshctl";
+    private const string MetadataList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    private const string MetadataItem = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
     private const int BodyBytesMax = 512 << 20; // a list page; etcd's own limit for one object is 1.5 MiB
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(30);
 
@@ -84,8 +86,9 @@ public sealed class KubeApi : IDisposable
         SendAsync(HttpMethod.Get, kind.Path(inNamespace, name), null, null, cancel);
 
     /// <summary>One page of a list.</summary>
-    public Task<KubeAnswer> ListAsync(KubeKind kind, string? inNamespace, string query, CancellationToken cancel) =>
-        SendAsync(HttpMethod.Get, kind.ListPath(inNamespace) + (query.Length > 0 ? "?" + query : ""), null, null, cancel);
+    /// <param name="onlyMetadata">Names, labels and versions are enough.</param>
+    public Task<KubeAnswer> ListAsync(KubeKind kind, string? inNamespace, string query, CancellationToken cancel, bool onlyMetadata = false) =>
+        SendAsync(HttpMethod.Get, kind.ListPath(inNamespace) + (query.Length > 0 ? "?" + query : ""), null, null, cancel, onlyMetadata ? MetadataList : null);
 
     public Task<KubeAnswer> CreateAsync(KubeKind kind, string? inNamespace, JsonObject body, CancellationToken cancel) =>
         SendAsync(HttpMethod.Post, kind.ListPath(inNamespace), body, "application/json", cancel);
@@ -107,13 +110,14 @@ public sealed class KubeApi : IDisposable
     public Task<KubeAnswer> DeleteAsync(KubeKind kind, string? inNamespace, string name, CancellationToken cancel) =>
         SendAsync(HttpMethod.Delete, kind.Path(inNamespace, name) + "?propagationPolicy=Background", null, null, cancel);
 
-    public async Task<KubeAnswer> SendAsync(HttpMethod method, string path, JsonNode? body, string? contentType, CancellationToken cancel)
+    public async Task<KubeAnswer> SendAsync(HttpMethod method, string path, JsonNode? body, string? contentType, CancellationToken cancel, string? accept = null)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         deadline.CancelAfter(RequestTimeout);
         try
         {
             using var request = Request(method, path, body, contentType);
+            Ask(request, accept);
             await AuthorizeAsync(request, deadline.Token);
             using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, deadline.Token);
             if (response.Content.Headers.ContentLength > BodyBytesMax) return new(0, null, $"{method} {path}: the answer is larger than {BodyBytesMax >> 20} MiB");
@@ -159,11 +163,12 @@ public sealed class KubeApi : IDisposable
 
     /// <summary>Watch events, one JSON object a line, as they come. Ends when the server ends it; a broken connection ends it too.</summary>
     /// <param name="silence">So long without a word, bookmarks included, the connection counts as dead.</param>
-    public async IAsyncEnumerable<JsonDocument> WatchAsync(string path, TimeSpan silence, TimeProvider time, [EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<JsonDocument> WatchAsync(string path, TimeSpan silence, TimeProvider time, [EnumeratorCancellation] CancellationToken cancel, bool onlyMetadata = false)
     {
         using var quiet = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         using var timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), quiet, silence, Timeout.InfiniteTimeSpan);
         using var request = Request(HttpMethod.Get, path, null, null);
+        Ask(request, onlyMetadata ? MetadataItem : null);
         await AuthorizeAsync(request, quiet.Token);
         using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, quiet.Token);
         await using var stream = await response.Content.ReadAsStreamAsync(quiet.Token);
@@ -230,6 +235,13 @@ public sealed class KubeApi : IDisposable
             request.Content.Headers.ContentType = new MediaTypeHeaderValue(contentType!);
         }
         return request;
+    }
+
+    private static void Ask(HttpRequestMessage request, string? accept)
+    {
+        if (accept is null) return;
+        request.Headers.Accept.Clear();
+        request.Headers.TryAddWithoutValidation("Accept", accept);
     }
 
     private Task AuthorizeAsync(HttpRequestMessage request, CancellationToken cancel) =>

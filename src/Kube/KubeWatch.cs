@@ -53,6 +53,9 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
 
     public KubeKind Kind => kind;
 
+    /// <summary>Names, labels and versions are enough: the objects themselves are not sent.</summary>
+    public bool OnlyMetadata { get; init; }
+
     public async Task RunAsync(CancellationToken cancel)
     {
         while (!cancel.IsCancellationRequested)
@@ -94,7 +97,7 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
         for (var page = 0; page < PagesMax; page++)
         {
             var query = $"limit={PageItems}{(selector.Length > 0 ? "&" + selector : "")}{(token.Length > 0 ? "&continue=" + Uri.EscapeDataString(token) : "")}";
-            var answer = await api.ListAsync(kind, inNamespace, query, cancel);
+            var answer = await api.ListAsync(kind, inNamespace, query, cancel, OnlyMetadata);
             if (answer.IsGone)
             {
                 // The pages belong to a moment that is forgotten: begin anew, in a moment.
@@ -139,7 +142,7 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
         // Spread, so that all watches of a cluster do not end at one moment.
         var seconds = (int)(times.WatchMin.TotalSeconds * (1 + random.NextDouble()));
         var path = $"{kind.ListPath(inNamespace)}?watch=true&allowWatchBookmarks=true&timeoutSeconds={Math.Max(seconds, 1)}&resourceVersion={Uri.EscapeDataString(version)}{(selector.Length > 0 ? "&" + selector : "")}";
-        await foreach (var heard in api.WatchAsync(path, times.Silence, time, cancel))
+        await foreach (var heard in api.WatchAsync(path, times.Silence, time, cancel, OnlyMetadata))
         {
             using (heard)
             {

@@ -1,12 +1,14 @@
+using System.Globalization;
 using Mesh.Cli.Control;
 using Mesh.Cli.Describing;
 using Mesh.Cli.Frame;
 using Mesh.Cli.Local;
 using Mesh.Injector;
+using Mesh.Model.Resources;
 
 namespace Mesh.Cli.Commands;
 
-/// <summary><c>meshctl describe pod|service</c>: what the mesh does with it, from files, from the mesh that runs on this machine, or from the cluster.</summary>
+/// <summary><c>meshctl describe pod|service|egress</c>: what the mesh does with it, from files, from the mesh that runs on this machine, or from the cluster.</summary>
 internal static class Describe
 {
     private static readonly IReadOnlyList<Flag> Flags =
@@ -19,7 +21,7 @@ internal static class Describe
     public static Command Command { get; } = new("describe", "Describe resource and related Istio configuration")
     {
         Aliases = ["des"],
-        Arguments = "pod|service",
+        Arguments = "pod|service|egress",
         Run = (invocation, _) =>
         {
             if (invocation.Arguments.Count > 0) return Task.FromResult(Outcome.Failed($"unknown resource type \"{invocation.First}\""));
@@ -43,6 +45,13 @@ internal static class Describe
                 Example = "meshctl describe service productpage\nmeshctl describe service backend.demo -f samples/demo",
                 Flags = Flags,
                 Run = (invocation, cancel) => RunAsync(invocation, "service", Service, cancel),
+            },
+            new("egress", "Tell how a call to an external name would leave the mesh, or what refuses it")
+            {
+                Arguments = "<host>[:<port>]",
+                Example = "meshctl describe egress api.example.com:443 -n shop\nmeshctl describe egress api.example.com -n shop --labels app=web -f my-folder",
+                Flags = [.. Flags, Flag.Text("labels", "labels of the calling workload, for Sidecars and rules that ask for them: a=b,c=d", 'l')],
+                Run = (invocation, cancel) => RunAsync(invocation, "host", Egress, cancel),
             },
         ],
     };
@@ -77,6 +86,28 @@ internal static class Describe
         if (pod is null) return Outcome.Failed($"pods \"{name}\" not found in namespace {space}");
 
         new PodDescription(picture, home, invocation.Out, invocation.Is("ignoreUnmeshed")).Pod(pod);
+        return Outcome.Fine;
+    }
+
+    private static Outcome Egress(Invocation invocation, Picture picture)
+    {
+        var (host, colon) = (invocation.First.ToLowerInvariant().TrimEnd('.'), invocation.First.LastIndexOf(':'));
+        int? port = null;
+        if (colon >= 0)
+        {
+            if (!int.TryParse(host[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is < 1 or > 65535)
+                return Outcome.Failed($"\"{invocation.First}\": a port is a number from 1 to 65535");
+            (host, port) = (host[..colon], number);
+        }
+        if (host.Length == 0 || host.Contains('/', StringComparison.Ordinal)) return Outcome.Failed($"\"{invocation.First}\": expecting a host name, without scheme and path");
+
+        var labels = new List<KeyValuePair<string, string>>();
+        foreach (var pair in (invocation.Text("labels") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (pair.Split('=') is not [var key, var value]) return Outcome.Failed($"--labels \"{pair}\": expecting key=value");
+            labels.Add(new(key.Trim(), value.Trim()));
+        }
+        EgressDescription.Write(picture, invocation.NamespaceOr("default"), LabelSet.Of(labels), host, port, invocation.Out);
         return Outcome.Fine;
     }
 

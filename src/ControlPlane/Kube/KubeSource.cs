@@ -6,7 +6,7 @@ namespace Mesh.ControlPlane.Kube;
 
 /// <summary>The cluster as a source: one watch for each kind that the mesh reads, all into the feed.</summary>
 internal sealed class KubeSource(
-    KubeApi api, Options options, KubeOptions kube, WorldFeed feed, RefusedResources refused, NodeVersions nodes, InjectorConfig injector, TimeProvider time, ILogger<KubeSource> log)
+    KubeApi api, Options options, KubeOptions kube, WorldFeed feed, RefusedResources refused, NodeVersions nodes, InjectorConfig injector, KindArrivals arrivals, TimeProvider time, ILogger<KubeSource> log)
 {
     // Tokens and Helm's history are of no use to the mesh, and large.
     private const string SecretsWorthReading = "fieldSelector=type%21%3Dhelm.sh%2Frelease.v1%2Ctype%21%3Dkubernetes.io%2Fservice-account-token%2Ctype%21%3Dkubernetes.io%2Fdockerconfigjson";
@@ -61,6 +61,8 @@ internal sealed class KubeSource(
         Start(KubeKinds.Secret, Store(), SecretsWorthReading);
         Start(KubeKinds.Node, new TwoSinks(Store(), nodes));
         Start(KubeKinds.ConfigMap, new TwoSinks(Store(), injector), inNamespace: options.Namespace);
+        Start(KubeKinds.ConfigMap, new AuthorityMaps(Store()), AuthorityMaps.Selector(options.Namespace));
+        running.Add(new KubeWatch(api, KubeKinds.CustomResourceDefinition, arrivals, time, random, kube.Times) { OnlyMetadata = true }.RunAsync(stop));
         foreach (var versions in Custom)
         {
             var known = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -124,7 +126,8 @@ internal sealed class KubeSource(
             // Not installed is no reason to wait with all the others; not to know is one.
             if (refusal is null) known.TrySetResult();
             else sink.Trouble($"listing {versions[0]}: {refusal}");
-            await Task.Delay(refusal is null ? kube.Times.AbsentRetry : kube.Times.BackoffMax / 10, time, stop);
+            if (refusal is null) await arrivals.WaitAsync(versions[0], kube.Times.AbsentRetry, stop);
+            else await Task.Delay(kube.Times.BackoffMax / 10, time, stop);
         }
     }
 }

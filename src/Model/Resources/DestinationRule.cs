@@ -10,6 +10,9 @@ public sealed class DestinationRule(ResourceMeta meta) : Resource(meta)
     public required ImmutableArray<string> ExportTo { get; init; }
     public LabelSet? WorkloadSelector { get; init; }
 
+    /// <summary>Made of BackendTLSPolicies: its TLS holds beside what a rule that somebody wrote says of everything else.</summary>
+    public bool IsBackendTls { get; init; }
+
     public static DestinationRule Read(ResourceMeta meta, Fields root)
     {
         var spec = root["spec"];
@@ -185,6 +188,9 @@ public sealed record ClientTls(ClientTlsMode Mode)
     public string Sni { get; init; } = "";
     public bool? InsecureSkipVerify { get; init; }
     public string CaCrl { get; init; } = "";
+
+    /// <summary>A gateway that has a certificate of its own toward backends presents it here.</summary>
+    public bool TakesGatewayCertificate { get; init; }
 
     public static ClientTls Read(Fields f) => new(f.Enum("mode", ClientTlsMode.Disable))
     {

@@ -11,6 +11,9 @@ public sealed class Gateway(ResourceMeta meta) : Resource(meta)
     /// <summary>Names of Services that the gateway's pods belong to; used instead of the selector by Gateway API gateways.</summary>
     public ImmutableArray<string> Services { get; init; } = [];
 
+    /// <summary>What the gateway presents to backends that a BackendTLSPolicy covers; empty for nothing.</summary>
+    public string BackendCredential { get; init; } = "";
+
     public static Gateway Read(ResourceMeta meta, Fields root) => new(meta)
     {
         Selector = root["spec"].Labels("selector"),

@@ -119,6 +119,9 @@ public sealed class KubeSecret(ResourceMeta meta, Fields root) : Resource(meta)
 public sealed class KubeConfigMap(ResourceMeta meta, Fields root) : Resource(meta)
 {
     public LabelSet Data { get; } = root.Labels("data");
+
+    /// <summary>The roots of the cluster and of the mesh: the same text in every namespace.</summary>
+    public static bool IsWrittenEverywhere(string name) => name is "kube-root-ca.crt" or "istio-ca-root-cert";
 }
 
 public sealed record IngressPath(string Path, string PathType, string Service, int PortNumber, string PortName);

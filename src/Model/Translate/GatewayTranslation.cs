@@ -30,7 +30,7 @@ internal static class GatewayTranslation
             Listeners = ResourceSet.Of([.. listeners.Select(listener => parts.Share(listener.Name, Patching.Apply(TcpMetrics.Add(listener, observed), view.Patches, "GATEWAY")))], before?.Listeners),
             Routes = ResourceSet.Of([.. tables.Select(table => parts.Share(table.Key, Patching.Apply(GatewayRoutes.Build(view, table.Key, table.Value), view.Patches, "GATEWAY")))], before?.Routes),
             KeptAlive = [shared, endpoints],
-            Secrets = ResourceSet.Of([.. GatewaySecrets.All(secrets, view).Select(secret => parts.Share(secret.Name, secret.Secret))], before?.Secrets),
+            Secrets = ResourceSet.Of([.. GatewaySecrets.All(secrets.Concat(OutboundClusters.Credentials(view)), view).Select(secret => parts.Share(secret.Name, secret.Secret))], before?.Secrets),
         };
     }
 }

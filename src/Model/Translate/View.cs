@@ -8,6 +8,7 @@ namespace Mesh.Model.Translate;
 internal sealed class View(World.World world, ProxyShape shape, Scope scope)
 {
     private PatchSet? patches;
+    private ClientKind? client;
 
     public World.World World { get; } = world;
     public ProxyShape Shape { get; } = shape;
@@ -15,6 +16,9 @@ internal sealed class View(World.World world, ProxyShape shape, Scope scope)
     public MeshConfig Mesh => World.Mesh;
 
     public PatchSet Patches => patches ??= PatchSet.For(this);
+
+    /// <summary>The proxy as its clusters know it: with what its Gateway lets it present to backends.</summary>
+    public ClientKind Client => client ??= Shape.Kind with { BackendCredential = Shape.Kind.IsGateway ? GatewayServers.BackendCredential(this) : "" };
 
     /// <summary>The labels, where some rule asks for them; else none, so that callers share what they are sent.</summary>
     public LabelSet LabelsThatMatter => Scope.Registry.LabelsMatter ? Shape.Labels : LabelSet.Empty;

@@ -16,7 +16,17 @@ public sealed class MergedRule(DestinationRule first, string host, ImmutableArra
     public LabelSet? Selector => First.WorkloadSelector;
 
     internal MergedRule With(DestinationRule next) => new(
-        First, Host, ExportTo, Policy ?? next.TrafficPolicy, [.. Subsets, .. next.Subsets.Where(subset => Subsets.All(known => known.Name != subset.Name))]);
+        First, Host, ExportTo, next.IsBackendTls ? Secured(Policy, next.TrafficPolicy!) : First.IsBackendTls ? Secured(next.TrafficPolicy, Policy!) : Policy ?? next.TrafficPolicy, [.. Subsets, .. next.Subsets.Where(subset => Subsets.All(known => known.Name != subset.Name))]);
+
+    /// <summary>What somebody wrote of everything else, with the TLS of a BackendTLSPolicy: traffic never goes out in plain text because both are there.</summary>
+    private static TrafficPolicy Secured(TrafficPolicy? written, TrafficPolicy tls)
+    {
+        if (written is null) return tls;
+        TrafficPolicy Own(TrafficPolicy policy) => policy with { Tls = tls.Tls ?? policy.Tls };
+        var ports = written.Ports.ToDictionary(entry => entry.Port, entry => Own(entry.Policy));
+        foreach (var entry in tls.Ports) ports[entry.Port] = ports.GetValueOrDefault(entry.Port, written with { Ports = [] }) with { Tls = entry.Policy.Tls };
+        return Own(written) with { Ports = [.. ports.Select(pair => new PortPolicy(pair.Key, pair.Value))] };
+    }
 }
 
 /// <summary>Finds the rule for a client and a host: the client's namespace, then the service's, then the root namespace.</summary>

@@ -21,6 +21,10 @@ public sealed class World
     public required IReadOnlyDictionary<(string Namespace, string Name), KubeSecret> Secrets { get; init; }
     public required IReadOnlyDictionary<(string Namespace, string Name), KubeConfigMap> ConfigMaps { get; init; }
 
+    /// <summary>A map by name; one that the cluster or the mesh writes alike into every namespace is kept once, as the root namespace has it.</summary>
+    public KubeConfigMap? ConfigMap(string ns, string name) =>
+        ConfigMaps.GetValueOrDefault((ns, name)) ?? (KubeConfigMap.IsWrittenEverywhere(name) ? ConfigMaps.GetValueOrDefault((Mesh.RootNamespace, name)) : null);
+
     /// <summary>Gateway API and Ingress in the mesh's own terms, and their statuses.</summary>
     public required ApiTranslation GatewayApi { get; init; }
 

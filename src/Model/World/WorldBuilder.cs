@@ -143,7 +143,8 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
             Sorted<KubeIngress>(), Sorted<KubeIngressClass>(),
             ns => resources.GetValueOrDefault(new("", "Namespace", "", ns))?.Meta.Labels ?? LabelSet.Empty, made.ToLookup(service => service.Host),
             (ns, name) => resources.GetValueOrDefault(new("", "Secret", ns, name)) as KubeSecret,
-            (ns, name) => resources.GetValueOrDefault(new("", "ConfigMap", ns, name)) as KubeConfigMap,
+            (ns, name) => (resources.GetValueOrDefault(new("", "ConfigMap", ns, name))
+                ?? (KubeConfigMap.IsWrittenEverywhere(name) ? resources.GetValueOrDefault(new("", "ConfigMap", mesh.RootNamespace, name)) : null)) as KubeConfigMap,
             (ns, name) => resources.GetValueOrDefault(new("networking.istio.io", "ServiceEntry", ns, name)) as ServiceEntry));
     }
 
@@ -163,7 +164,7 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
     private bool GatewayApiChanged() =>
         Dirty<GatewayClass>() || Dirty<ApiGateway>() || Dirty<ListenerSet>() || Dirty<ApiRoute>() || Dirty<ReferenceGrant>() || Dirty<BackendTlsPolicy>()
         || Dirty<KubeIngress>() || Dirty<KubeIngressClass>()
-        || !Sorted<ApiGateway>().IsEmpty && (Dirty<KubeNamespace>() || Dirty<KubeSecret>() || Dirty<KubeConfigMap>());
+        || (!Sorted<ApiGateway>().IsEmpty || !Sorted<BackendTlsPolicy>().IsEmpty) && (Dirty<KubeNamespace>() || Dirty<KubeSecret>() || Dirty<KubeConfigMap>());
 
     private bool Dirty<T>() where T : Resource => dirtyKinds.Contains(typeof(T));
 

@@ -82,6 +82,8 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
         yield return new("mesh_tls_handshakes_total", "", counters.Sum(c => c.TlsHandshakes), true);
         yield return new("mesh_tls_failures_total", "", counters.Sum(c => c.TlsFailures), true);
         yield return new("envoy_cluster_upstream_cx_active", "cluster_name=\"xds-grpc\"", sidecar.Keeper.State.IsConnected ? 1 : 0);
+        foreach (var host in counters.SelectMany(c => c.RefusedHosts.All).GroupBy(entry => entry.Host, StringComparer.Ordinal))
+            yield return new("mesh_egress_refused_total", $"host=\"{host.Key}\"", host.Sum(entry => entry.Count), true);
         foreach (var (signal, name) in ExportSignals)
         {
             var label = $"signal=\"{name}\"";

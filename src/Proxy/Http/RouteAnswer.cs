@@ -6,7 +6,16 @@ namespace Mesh.Proxy.Http;
 /// <summary>The answer of a route that has no upstream: a fixed response or a redirect.</summary>
 internal static class RouteAnswer
 {
-    public static Failure Of(Exchange exchange, RouteAction action) => action switch
+    /// <summary>The name of the route that takes what is outside the registry, where nothing else may be called.</summary>
+    private const string OutsideRegistry = "block_all";
+
+    public static Failure Of(Exchange exchange, RouteAction action)
+    {
+        if (exchange.Route?.Name == OutsideRegistry) exchange.Worker.Counters.RefusedHosts.Count(exchange.Request.Authority);
+        return Answer(exchange, action);
+    }
+
+    private static Failure Answer(Exchange exchange, RouteAction action) => action switch
     {
         DirectResponse direct => new(FailureKind.DirectResponse, Side.Local)
         {

@@ -34,6 +34,9 @@ internal sealed class Counters
     public long DownstreamConnections, DownstreamConnectionsActive, DownstreamRequests, DownstreamRequestsActive;
     public long AccessLogLinesDropped, ConnectionsShed, RequestsShed, ProtocolErrors, TlsHandshakes, TlsFailures, Bugs, ConnectionsWithoutChain, RateLimitErrors, RequestsMisdirected;
 
+    /// <summary>Calls to what is outside the registry, where nothing else may be called.</summary>
+    public RefusedHosts RefusedHosts { get; } = new();
+
     private ExportCounts _spans, _logs;
 
     /// <summary>What became of spans and log records for collectors.</summary>

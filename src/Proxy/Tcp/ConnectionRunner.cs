@@ -10,6 +10,9 @@ namespace Mesh.Proxy.Tcp;
 /// <summary>The L4 spine: the life of one TCP connection, top to bottom: authorize, pick, connect, relay, record.</summary>
 internal sealed class ConnectionRunner(Worker worker, ClientConnection client, Connection downstream, FilterChain chain) : ILiveConnection
 {
+    /// <summary>The cluster without endpoints, where connections end that nothing is known about.</summary>
+    private const string OutsideRegistry = "BlackHoleCluster";
+
     private readonly TcpRecord _record = new();
     private Connection? _upstream;
 
@@ -73,6 +76,8 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
         _record.UpstreamCluster = name;
         _record.UpstreamConfig = cluster.Config;
         _record.UpstreamClusterAlias = cluster.Config.AltStatName.Length > 0 ? cluster.Config.AltStatName : name;
+        if (name == OutsideRegistry && client.Listener.Direction == TrafficDirection.Outbound)
+            worker.Counters.RefusedHosts.Count(client.ServerName.Length > 0 ? client.ServerName : client.Destination.Address.ToString());
         var (upstream, failure) = await ConnectAsync(cluster, settings);
         if (upstream is null) return failure;
 

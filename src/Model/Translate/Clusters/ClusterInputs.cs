@@ -22,4 +22,7 @@ internal sealed record ClientKind(bool IsGateway, bool HasIstioFilters)
 {
     /// <summary>Credentials by name are the gateway's right, and that of a rule that selects workloads.</summary>
     public string Namespace { get; init; } = "";
+
+    /// <summary>What a gateway presents to backends that a BackendTLSPolicy covers; empty for nothing.</summary>
+    public string BackendCredential { get; init; } = "";
 }

@@ -90,7 +90,7 @@ internal static class ClusterTls
         var byName = tls.CredentialName.Length > 0 && (inputs.Client.IsGateway || inputs.Rule?.Selector is not null);
         if (byName)
         {
-            var name = tls.CredentialName.StartsWith("kubernetes://", StringComparison.Ordinal) ? tls.CredentialName : $"kubernetes://{tls.CredentialName}";
+            var name = CredentialOf(tls);
             if (tls.Mode == ClientTlsMode.Mutual) common.TlsCertificateSdsSecretConfigs.Add(MeshTls.OverAds(name));
             if (tls.InsecureSkipVerify == true) common.ValidationContext = names;
             else common.CombinedValidationContext = new() { DefaultValidationContext = names, ValidationContextSdsSecretConfig = MeshTls.OverAds($"{name}-cacert") };
@@ -106,8 +106,23 @@ internal static class ClusterTls
                 ValidationContextSdsSecretConfig = MeshTls.FromAgent($"file-root:{(tls.CaCertificates.Length > 0 ? tls.CaCertificates : "system")}"),
             };
         }
+        if (tls.TakesGatewayCertificate && inputs.Client.BackendCredential.Length > 0)
+            common.TlsCertificateSdsSecretConfigs.Add(MeshTls.OverAds(inputs.Client.BackendCredential));
         return new() { CommonTlsContext = common, Sni = tls.Sni };
     }
+
+    /// <summary>The SDS names that one setting makes a gateway's clusters ask for over the xDS stream.</summary>
+    public static IEnumerable<string> Credentials(ClientTls tls, ClientKind client)
+    {
+        if (tls.Mode is not (ClientTlsMode.Simple or ClientTlsMode.Mutual)) yield break;
+        if (tls.TakesGatewayCertificate && client.BackendCredential.Length > 0) yield return client.BackendCredential;
+        if (tls.CredentialName.Length == 0) yield break;
+        if (tls.Mode == ClientTlsMode.Mutual) yield return CredentialOf(tls);
+        if (tls.InsecureSkipVerify != true) yield return $"{CredentialOf(tls)}-cacert";
+    }
+
+    /// <summary>Only what the Gateway API granted reaches into another namespace; a rule that somebody wrote does not.</summary>
+    private static string CredentialOf(ClientTls tls) => GatewayTls.Qualified(tls.CredentialName, mayLeaveHome: tls.TakesGatewayCertificate);
 
     /// <summary>The accounts behind the service in every trust domain that is believed, and the names a ServiceEntry gives.</summary>
     private static ImmutableArray<string> Identities(ClusterInputs inputs)

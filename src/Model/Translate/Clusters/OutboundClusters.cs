@@ -11,7 +11,7 @@ internal static class OutboundClusters
     public static ResourceList List(View view, Parts parts)
     {
         var key = new ClustersKey(
-            view.Scope.Seen, view.Scope.Registry.LabelsMatter ? view.Scope : null, view.LabelsThatMatter, view.Shape.Kind, view.Scope.Registry.LocalityMatters ? view.Shape.Locality : Locality.None,
+            view.Scope.Seen, view.Scope.Registry.LabelsMatter ? view.Scope : null, view.LabelsThatMatter, view.Client, view.Scope.Registry.LocalityMatters ? view.Shape.Locality : Locality.None,
             view.World.EndpointIdentity, view.World.Policies, view.Patches);
         return parts.ClusterLists.Get(key, _ =>
         {
@@ -44,6 +44,18 @@ internal static class OutboundClusters
             AddEndpoints(view, parts, endpoints);
             return new(endpoints.ToImmutable());
         });
+    }
+
+    /// <summary>The SDS names that the clusters of a gateway ask for over the xDS stream.</summary>
+    public static IEnumerable<string> Credentials(View view)
+    {
+        foreach (var service in view.Scope.Services)
+        {
+            if (view.RuleFor(service) is not { } rule) continue;
+            foreach (var policy in rule.Subsets.Select(subset => subset.TrafficPolicy).Append(rule.Policy).OfType<TrafficPolicy>())
+                foreach (var tls in policy.Ports.Select(port => port.Policy.Tls).Append(policy.Tls).OfType<ClientTls>())
+                    foreach (var name in ClusterTls.Credentials(tls, view.Client)) yield return name;
+        }
     }
 
     private static void Add(View view, Parts parts, ImmutableArray<NamedResource>.Builder clusters)
@@ -89,7 +101,7 @@ internal static class OutboundClusters
         return new(
             view.Mesh, service, port, rule, subset, endpoints.Accounts, view.World.Policies.ModeForNamespace(service.Namespace),
             AsCalled(view, service, port, rule, subset) && AllHaveSidecars(endpoints.For(port.Number)),
-            inline ? endpoints.For(port.Number) : [], inline ? view.Shape.Locality : Locality.None, view.Shape.Kind);
+            inline ? endpoints.For(port.Number) : [], inline ? view.Shape.Locality : Locality.None, view.Client);
     }
 
     /// <summary>True where the caller's own choice of address is kept: no endpoint can be marked as able to do mutual TLS, so all must be.</summary>

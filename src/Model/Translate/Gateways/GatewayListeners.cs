@@ -49,7 +49,8 @@ internal static class GatewayListeners
             }
             if (listener.FilterChains.Count == 0) continue;
             if (view.Shape.Settings.AcceptsProxyProtocol) listener.ListenerFilters.Add(ListenerFilters.ProxyProtocol());
-            if (listener.FilterChains.Any(chain => chain.FilterChainMatch is { ServerNames.Count: > 0 } || chain.TransportSocket is not null || group.Any(s => !s.IsPlainHttp)))
+            // Only where something depends on it: a server that speaks first must not wait for the caller's first byte.
+            if (listener.FilterChains.Any(chain => chain.FilterChainMatch is { ServerNames.Count: > 0 } || chain.TransportSocket is not null))
                 listener.ListenerFilters.Add(ListenerFilters.Tls());
             listener.AccessLog.Add(observed.ListenerLogs);
             listeners.Add(listener);

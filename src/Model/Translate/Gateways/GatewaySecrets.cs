@@ -6,7 +6,10 @@ using Mesh.Model.Resources;
 
 namespace Mesh.Model.Translate;
 
-/// <summary>Secrets under their SDS names: <c>kubernetes://name</c> in the gateway's own namespace, <c>kubernetes-gateway://namespace/name</c> where granted.</summary>
+/// <summary>
+/// Secrets under their SDS names: <c>kubernetes://name</c> in the gateway's own namespace, <c>kubernetes-gateway://namespace/name</c> where granted,
+/// <c>configmap://namespace/name</c> for authorities that stand in a ConfigMap.
+/// </summary>
 internal static class GatewaySecrets
 {
     private const string CaSuffix = "-cacert";
@@ -29,11 +32,12 @@ internal static class GatewaySecrets
     {
         var (ns, name) = Locate(sdsName, view.Shape.Namespace);
         var wantsCa = name.EndsWith(CaSuffix, StringComparison.Ordinal);
+        if (sdsName.StartsWith("configmap://", StringComparison.Ordinal))
+            return wantsCa && view.World.ConfigMap(ns, name[..^CaSuffix.Length]) is { } map && map.Data["ca.crt"] is { } pem ? Ca(sdsName, pem, map.Data["ca.crl"]) : null;
         if (wantsCa)
         {
             if (view.World.Secrets.TryGetValue((ns, name), out var own) && Ca(sdsName, own) is { } dedicated) return dedicated;
-            return view.World.Secrets.TryGetValue((ns, name[..^CaSuffix.Length]), out var shared) ? Ca(sdsName, shared)
-                : view.World.ConfigMaps.TryGetValue((ns, name[..^CaSuffix.Length]), out var map) && map.Data["ca.crt"] is { } pem ? Ca(sdsName, pem) : null;
+            return view.World.Secrets.TryGetValue((ns, name[..^CaSuffix.Length]), out var shared) ? Ca(sdsName, shared) : null;
         }
         return view.World.Secrets.TryGetValue((ns, name), out var secret) ? Certificate(sdsName, secret) ?? Ca(sdsName, secret) : null;
     }
@@ -65,10 +69,12 @@ internal static class GatewaySecrets
         return new() { Name = sdsName, ValidationContext = made };
     }
 
-    private static Secret Ca(string sdsName, string pem) => new()
+    private static Secret Ca(string sdsName, string pem, string? crl)
     {
-        Name = sdsName, ValidationContext = new() { TrustedCa = Inline(System.Text.Encoding.UTF8.GetBytes(pem)) },
-    };
+        var made = new CertificateValidationContext { TrustedCa = Inline(System.Text.Encoding.UTF8.GetBytes(pem)) };
+        if (crl is { Length: > 0 }) made.Crl = Inline(System.Text.Encoding.UTF8.GetBytes(crl));
+        return new() { Name = sdsName, ValidationContext = made };
+    }
 
     private static DataSource Inline(byte[] bytes) => new() { InlineBytes = ByteString.CopyFrom(bytes) };
 }

@@ -51,6 +51,15 @@ internal static class GatewayServers
         return bound.ToImmutable();
     }
 
+    /// <summary>The certificate toward backends of the first Gateway that chooses this pod and has one.</summary>
+    public static string BackendCredential(View view)
+    {
+        List<MeshService>? services = null;
+        foreach (var gateway in view.World.Registry.Gateways)
+            if (gateway.BackendCredential.Length > 0 && Chooses(gateway, view, services ??= ServicesOf(view))) return gateway.BackendCredential;
+        return "";
+    }
+
     private static bool Chooses(Gateway gateway, View view, List<MeshService> services) => gateway.Services.IsEmpty
         ? gateway.Selector.Selects(view.Shape.Labels)
         : services.Exists(service => IsNamed(gateway, service));

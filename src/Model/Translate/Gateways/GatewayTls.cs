@@ -8,6 +8,7 @@ namespace Mesh.Model.Translate;
 internal static class GatewayTls
 {
     private const string Kubernetes = "kubernetes://";
+    private const string Granted = "kubernetes-gateway://";
 
     public static DownstreamTlsContext Build(BoundServer server, ServerTls tls, MeshConfig mesh)
     {
@@ -23,9 +24,10 @@ internal static class GatewayTls
             return context;
         }
 
+        string Name(string credential) => Qualified(credential, mayLeaveHome: !server.Gateway.Services.IsEmpty);
         if (tls.CredentialNames.IsEmpty) FromFiles(common, tls);
         else
-            foreach (var name in tls.CredentialNames) common.TlsCertificateSdsSecretConfigs.Add(name == ApiTls.BuiltIn ? MeshTls.Certificate : MeshTls.OverAds(Qualified(name)));
+            foreach (var name in tls.CredentialNames) common.TlsCertificateSdsSecretConfigs.Add(name == ApiTls.BuiltIn ? MeshTls.Certificate : MeshTls.OverAds(Name(name)));
         if (tls.Mode is not (ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual)) return context;
 
         var names = new CertificateValidationContext();
@@ -33,9 +35,9 @@ internal static class GatewayTls
         foreach (var name in tls.SubjectAltNames) names.MatchTypedSubjectAltNames.Add(MeshTls.Name(name));
         names.VerifyCertificateHash.Add(tls.Hashes);
         names.VerifyCertificateSpki.Add(tls.Spki);
-        var ca = tls.CaCredentialName.Length > 0 ? Qualified(tls.CaCredentialName)
+        var ca = tls.CaCredentialName.Length > 0 ? Name(tls.CaCredentialName)
             : tls.CredentialNames.IsEmpty ? $"file-root:{tls.CaCertificates}"
-            : $"{Qualified(tls.CredentialNames[0])}-cacert";
+            : $"{Name(tls.CredentialNames[0])}-cacert";
         common.CombinedValidationContext = new()
         {
             DefaultValidationContext = names,
@@ -44,7 +46,10 @@ internal static class GatewayTls
         return context;
     }
 
-    public static string Qualified(string name) => name.Contains("://", StringComparison.Ordinal) ? name : Kubernetes + name;
+    /// <param name="mayLeaveHome">True for names that the Gateway API granted: a name that somebody wrote never reaches into another namespace.</param>
+    public static string Qualified(string name, bool mayLeaveHome) =>
+        name.StartsWith(Granted, StringComparison.Ordinal) ? mayLeaveHome ? name : Kubernetes + name
+        : name.Contains("://", StringComparison.Ordinal) ? name : Kubernetes + name;
 
     private static void FromFiles(CommonTlsContext common, ServerTls tls)
     {

@@ -77,7 +77,7 @@ internal static class L4Chains
 
     public static Filter Among(View view, L4Rule rule, RouteContext context, Observation observed)
     {
-        var shares = rule.Route.Select(share => (Cluster: context.ClusterOf(share.Destination), share.Weight)).ToList();
+        var shares = rule.Route.Select(share => (Cluster: share.IsBroken ? Names.BlackHole : context.ClusterOf(share.Destination), share.Weight)).ToList();
         var first = rule.Route[0].Destination;
         var policy = view.Find(first.Host) is { } service ? view.PolicyOf(service, context.PortOf(first), first.Subset) : null;
         return TcpProxies.Among(string.Join('_', shares.Select(share => share.Cluster).Distinct()), shares, observed.Logs, policy?.ConnectionPool?.TcpIdleTimeout, policy?.Tunnel);

@@ -173,7 +173,7 @@ internal sealed class Meant
         ApiCondition? problem = null;
         var shares = ImmutableArray.CreateBuilder<RouteDestination>();
         foreach (var backend in route.Rules.SelectMany(rule => rule.Backends))
-            if (ApiBackends.Resolve(route, backend, inputs, ref problem) is { IsBroken: false, Weight: > 0 } share) shares.Add(share);
+            if (ApiBackends.Resolve(route, backend, inputs, ref problem) is { Weight: > 0 } share) shares.Add(share);
         if (problem is not null) problems.Add(problem);
         return shares.ToImmutable();
     }

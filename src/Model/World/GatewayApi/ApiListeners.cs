@@ -124,6 +124,7 @@ internal static class ApiListeners
         {
             Selector = LabelSet.Empty,
             Services = ServicesOf(bound.Parent, inputs.Mesh),
+            BackendCredential = ApiTls.ClientCredential(bound.Parent, inputs),
             Servers = [new(new(listener.Port, listener.Protocol, $"{listener.Name}", 0), [$"*/{bound.Hostname}"], "", "", tls)],
         };
     }

@@ -79,6 +79,11 @@ internal static class ApiTls
         return Fault(secret) is { Length: > 0 } fault ? Refuse("InvalidClientCertificateRef", $"invalid clientCertificateRef {Text(reference)}, {fault}") : null;
     }
 
+    /// <summary>The name of the gateway's own certificate toward backends; empty without a good one.</summary>
+    public static string ClientCredential(ApiGateway gateway, ApiInputs inputs) =>
+        gateway.ClientCertificate is { } reference && ClientCertificate(gateway, inputs) is null
+            ? $"kubernetes-gateway://{(reference.Namespace.Length > 0 ? reference.Namespace : gateway.Namespace)}/{reference.Name}" : "";
+
     /// <summary>What is wrong with a bundle of authorities; null for a good one.</summary>
     public static string? BundleFault(string? pem)
     {
@@ -136,7 +141,7 @@ internal static class ApiTls
                 broken = Refuse("InvalidCACertificateRef", $"invalid CA certificate reference {Text(reference)}, {reference.Kind.ToLowerInvariant()} {ns}/{reference.Name} not found");
             else if (BundleFault(map is not null ? map.Data["ca.crt"] : PemOf(secret!, "ca.crt", "cacert")) is { } fault)
                 broken = Refuse("InvalidCACertificateRef", $"invalid CA certificate reference {Text(reference)}, {fault}");
-            else return $"kubernetes-gateway://{ns}/{reference.Name}-cacert";
+            else return $"{(isMap ? "configmap" : "kubernetes-gateway")}://{ns}/{reference.Name}-cacert";
         }
         return "";
     }

@@ -10,7 +10,7 @@ internal static class BackendTls
 
     public static (ImmutableArray<DestinationRule> Rules, ImmutableArray<ApiPolicyStatus> Statuses) Build(ApiInputs inputs, IReadOnlyCollection<ApiRouteStatus> routes)
     {
-        var made = ImmutableArray.CreateBuilder<DestinationRule>();
+        var made = new Dictionary<string, DestinationRule>();
         var statuses = ImmutableArray.CreateBuilder<ApiPolicyStatus>();
         var taken = new Dictionary<string, BackendTlsPolicy>();
         foreach (var policy in inputs.TlsPolicies)
@@ -29,12 +29,22 @@ internal static class BackendTls
                     : new("Accepted", true, "Accepted", "Configuration is valid");
                 ImmutableArray<ApiCondition> conditions = [accepted, unresolved ?? new("ResolvedRefs", true, "ResolvedRefs", "Configuration is valid")];
                 ancestors.AddRange(Ancestors(policy, target, routes).Select(ancestor => new ApiAncestorStatus(ancestor, conditions)));
-                if (known && older is null) made.Add(Rule(policy, target, host!, inputs));
+                if (known && older is null) made[host!] = Joined(made.GetValueOrDefault(host!), Rule(policy, target, host!, inputs));
             }
             statuses.Add(new(policy, [.. ancestors.DistinctBy(one => one.Ancestor).Take(AncestorsMax)]));
         }
-        return (made.ToImmutable(), statuses.ToImmutable());
+        return ([.. made.Values], statuses.ToImmutable());
     }
+
+    /// <summary>Policies for several ports of one service are one rule; a port's own comes before the service's.</summary>
+    private static DestinationRule Joined(DestinationRule? before, DestinationRule next) => before is null ? next : new(before.Meta)
+    {
+        Host = before.Host,
+        Subsets = before.Subsets,
+        ExportTo = before.ExportTo,
+        IsBackendTls = true,
+        TrafficPolicy = new() { Tls = before.TrafficPolicy!.Tls ?? next.TrafficPolicy!.Tls, Ports = [.. before.TrafficPolicy.Ports, .. next.TrafficPolicy!.Ports] },
+    };
 
     /// <summary>A policy that is not resolved still asks for TLS: without a good authority nothing is believed, so nothing goes out in plain text.</summary>
     private static DestinationRule Rule(BackendTlsPolicy policy, PolicyTarget target, string host, ApiInputs inputs)
@@ -43,7 +53,8 @@ internal static class BackendTls
         {
             Sni = policy.Hostname,
             SubjectAltNames = policy.SubjectAltNames.IsEmpty ? [policy.Hostname] : policy.SubjectAltNames,
-            CredentialName = policy.CaRefs is [var ca, ..] ? $"kubernetes-gateway://{policy.Namespace}/{ca.Name}" : "",
+            CredentialName = policy.CaRefs is [var ca, ..] ? $"{(ca.Kind == "ConfigMap" ? "configmap" : "kubernetes-gateway")}://{policy.Namespace}/{ca.Name}" : "",
+            TakesGatewayCertificate = true,
         };
         var port = inputs.Services[host].SelectMany(service => service.Ports).FirstOrDefault(port => port.Name == target.SectionName);
         return new(policy.Meta with { Group = "networking.istio.io", Kind = "DestinationRule", Name = $"{policy.Name}~{target.Name}" })
@@ -51,6 +62,7 @@ internal static class BackendTls
             Host = host,
             Subsets = [],
             ExportTo = ["*"],
+            IsBackendTls = true,
             TrafficPolicy = target.SectionName.Length > 0 && port is not null
                 ? new() { Ports = [new(port.Number, new() { Tls = tls })] }
                 : new() { Tls = tls },

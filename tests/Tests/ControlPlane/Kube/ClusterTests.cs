@@ -154,10 +154,45 @@ public sealed class ClusterTests
         Assert.Equal(["proxy", "router"], made.Body.At("spec", "containers").Objects().Single()["args"].Texts().Take(2));
     }
 
+    [Fact]
+    public async Task A_Gateway_API_that_is_installed_later_gets_its_class_at_once()
+    {
+        // Only a change of the definitions can wake it: by itself it would look again after an hour.
+        await using var rig = await ClusterRig.StartAsync(change: options => options with { Kube = options.Kube! with { Times = options.Kube.Times with { AbsentRetry = TimeSpan.FromHours(1) } } });
+        Define(rig);
+
+        await rig.Until(() => Condition(rig.Cluster.Get(Api("gatewayclasses"), "", "istio").At("status"), "Accepted") == "True", "an accepted class");
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: edge, namespace: default, generation: 1}, spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}}");
+        await rig.Until(() => Condition(Status(rig, "gateways", "edge"), "Accepted") == "True", "an accepted gateway");
+    }
+
+    [Fact]
+    public async Task An_authority_is_read_from_a_ConfigMap_of_the_policys_namespace()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        Define(rig, ("backendtlspolicies", "BackendTLSPolicy"));
+        rig.Cluster.Put("{apiVersion: v1, kind: Service, metadata: {name: web, namespace: default}, spec: {selector: {app: web}, ports: [{port: 443}]}}");
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: web, namespace: default, generation: 1}, spec: {targetRefs: [{group: '', kind: Service, name: web}], validation: {hostname: web.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: roots}]}}}");
+        string? Accepted() => Condition(Status(rig, "backendtlspolicies", "web").At("ancestors").Objects().FirstOrDefault(), "Accepted");
+        await rig.Until(() => Accepted() == "False", "a policy without authority");
+
+        var root = rig.Cluster.Get(KubeKinds.ConfigMap, "istio-system", "istio-ca-root-cert").At("data", "root-cert.pem").Text()!;
+        rig.Cluster.Put(new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "roots", ["namespace"] = "default" }, ["data"] = new JsonObject { ["ca.crt"] = root },
+        });
+        await rig.Until(() => Accepted() == "True", "the authority");
+    }
+
+    private static void Define(ClusterRig rig, params ReadOnlySpan<(string Plural, string Kind)> more)
+    {
+        foreach (var (plural, kind) in (ReadOnlySpan<(string, string)>)[("gatewayclasses", "GatewayClass"), ("gateways", "Gateway"), ("httproutes", "HTTPRoute"), .. more])
+            rig.Cluster.Put($"{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: {plural}.gateway.networking.k8s.io}}, spec: {{group: gateway.networking.k8s.io, scope: Namespaced, names: {{plural: {plural}, kind: {kind}}}, versions: [{{name: v1}}]}}}}");
+    }
+
     private static void GatewayApi(ClusterRig rig)
     {
-        foreach (var (plural, kind) in (ReadOnlySpan<(string, string)>)[("gatewayclasses", "GatewayClass"), ("gateways", "Gateway"), ("httproutes", "HTTPRoute")])
-            rig.Cluster.Put($"{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: {plural}.gateway.networking.k8s.io}}, spec: {{group: gateway.networking.k8s.io, scope: Namespaced, names: {{plural: {plural}, kind: {kind}}}, versions: [{{name: v1}}]}}}}");
+        Define(rig);
         rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: istio}, spec: {controllerName: istio.io/gateway-controller}}");
     }
 
