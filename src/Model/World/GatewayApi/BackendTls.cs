@@ -20,7 +20,7 @@ internal static class BackendTls
             foreach (var target in policy.Targets)
             {
                 var host = HostOf(target, policy, inputs);
-                var known = host is not null && inputs.Services.Contains(host);
+                var known = host is not null && inputs.Services.Contains(host) && (target.SectionName.Length == 0 || PortOf(host, target, inputs) is not null);
                 var older = known && taken.TryGetValue($"{host}:{target.SectionName}", out var first) ? first : null;
                 if (known) taken.TryAdd($"{host}:{target.SectionName}", policy);
                 ApiCondition accepted = !known ? new("Accepted", false, "TargetNotFound", $"targetRefs invalid: reference {policy.Namespace}/{target.Name} (of kind {target.Kind}) not found")
@@ -56,18 +56,21 @@ internal static class BackendTls
             CredentialName = policy.CaRefs is [var ca, ..] ? $"{(ca.Kind == "ConfigMap" ? "configmap" : "kubernetes-gateway")}://{policy.Namespace}/{ca.Name}" : "",
             TakesGatewayCertificate = true,
         };
-        var port = inputs.Services[host].SelectMany(service => service.Ports).FirstOrDefault(port => port.Name == target.SectionName);
+        var port = PortOf(host, target, inputs);
         return new(policy.Meta with { Group = "networking.istio.io", Kind = "DestinationRule", Name = $"{policy.Name}~{target.Name}" })
         {
             Host = host,
             Subsets = [],
             ExportTo = ["*"],
             IsBackendTls = true,
-            TrafficPolicy = target.SectionName.Length > 0 && port is not null
+            TrafficPolicy = port is not null
                 ? new() { Ports = [new(port.Number, new() { Tls = tls })] }
                 : new() { Tls = tls },
         };
     }
+
+    private static ServicePort? PortOf(string host, PolicyTarget target, ApiInputs inputs) => target.SectionName.Length == 0 ? null
+        : inputs.Services[host].SelectMany(service => service.Ports).FirstOrDefault(port => port.Name == target.SectionName);
 
     private static string? HostOf(PolicyTarget target, BackendTlsPolicy policy, ApiInputs inputs) => target.Kind == "Service"
         ? $"{target.Name}.{policy.Namespace}.svc.{inputs.Mesh.Domain}" : inputs.Entry(policy.Namespace, target.Name)?.Hosts.FirstOrDefault();

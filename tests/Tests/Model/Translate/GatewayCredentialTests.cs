@@ -13,7 +13,7 @@ public sealed class GatewayCredentialTests
 {
     private const string Reviews = "outbound|9080||reviews.default.svc.cluster.local";
 
-    private readonly CaseWorld world = new(["service reviews 9080:http 9081:http v1=10.0.0.1", "gateway"]);
+    private readonly CaseWorld world = new(["service reviews 9080:http 9081:http-two v1=10.0.0.1", "gateway"]);
 
     [Fact]
     public void The_certificate_that_a_rule_names_is_sent_with_its_authority()
@@ -88,8 +88,8 @@ public sealed class GatewayCredentialTests
     [Fact]
     public void Policies_for_two_ports_of_one_service_both_hold()
     {
-        Policy("one", "wellKnownCACertificates: System", section: "http-9080", host: "one.example");
-        Policy("two", "wellKnownCACertificates: System", section: "http-9081", host: "two.example");
+        Policy("one", "wellKnownCACertificates: System", section: "http", host: "one.example");
+        Policy("two", "wellKnownCACertificates: System", section: "http-two", host: "two.example");
 
         Assert.Equal("one.example", Toward(Reviews).Context.Sni);
         Assert.Equal("two.example", Toward("outbound|9081||reviews.default.svc.cluster.local").Context.Sni);
@@ -114,11 +114,11 @@ public sealed class GatewayCredentialTests
     {
         var configuration = world.ForGateway();
         Assert.Empty(world.Refused);
-        return (Cluster(configuration, cluster).TransportSocket.TypedConfig.Unpack<UpstreamTlsContext>(), [.. configuration.Secrets.Items.Select(item => item.Name)]);
+        return (Cluster(configuration, cluster).TransportSocket.TypedConfig.Unpack<UpstreamTlsContext>(), [.. configuration.Secrets.All.Select(item => item.Name)]);
     }
 
     private static Cluster Cluster(ProxyConfiguration configuration, string name) =>
-        Envoy.Config.Cluster.V3.Cluster.Parser.ParseFrom(configuration.Clusters.Items.Single(item => item.Name == name).Body);
+        Envoy.Config.Cluster.V3.Cluster.Parser.ParseFrom(configuration.Clusters[name]!.Body);
 
     private void Rule(string credential) => world.Apply($"""
         apiVersion: networking.istio.io/v1
