@@ -21,6 +21,7 @@ public static class XdsFiles
         global::Envoy.Config.Cluster.V3.FilterReflection.Descriptor,
         global::Envoy.Config.Cluster.V3.OutlierDetectionReflection.Descriptor,
         global::Envoy.Config.Common.KeyValue.V3.ConfigReflection.Descriptor,
+        global::Envoy.Config.Common.Matcher.V3.MatcherReflection.Descriptor,
         global::Envoy.Config.Common.MutationRules.V3.MutationRulesReflection.Descriptor,
         global::Envoy.Config.Core.V3.AddressReflection.Descriptor,
         global::Envoy.Config.Core.V3.BackoffReflection.Descriptor,

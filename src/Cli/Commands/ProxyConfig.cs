@@ -26,6 +26,8 @@ internal static class ProxyConfigCommand
             Verb("route", ["routes", "r"], "Routes by virtual host", Routes, Flag.Text("name", "show only the route configuration of this name"), Verbose),
             Verb("endpoint", ["endpoints", "ep"], "Addresses of each cluster and their health", Endpoints,
                 Address, Port, Flag.Text("cluster", "show only endpoints of this cluster"), Flag.Text("status", "show only endpoints with this status: healthy, unhealthy …")),
+            Verb("eds", [], "Endpoints as they stand in the configuration", Assignments,
+                Address, Port, Flag.Text("cluster", "show only endpoints of this cluster"), Flag.Text("status", "show only endpoints with this status")) with { Hidden = true },
             Verb("secret", ["secrets", "s"], "Certificates and trusted roots", Secrets),
             Verb("bootstrap", ["b"], "What the proxy started with", Bootstrap) with { Flags = [File, Output with { Default = "json" }] },
             Verb("ecds", ["ec"], "Typed extension configurations", Extensions),
@@ -128,6 +130,12 @@ internal static class ProxyConfigCommand
         return Print(invocation, [.. EndpointTable.ClustersOf(clusters, filter)], _ => EndpointTable.Of(EndpointTable.Select(clusters, filter)));
     }
 
+    private static Outcome Assignments(Invocation invocation, string text)
+    {
+        var filter = new EndpointFilter(invocation.Text("address"), invocation.Number("port"), invocation.Text("cluster"), invocation.Text("status"));
+        return Print(invocation, EndpointTable.Assignments(ConfigDump.Parse(text), filter), assignments => EndpointTable.OfAssignments(assignments));
+    }
+
     private static Outcome Secrets(Invocation invocation, string text)
     {
         var dump = ConfigDump.Parse(text);
@@ -145,18 +153,24 @@ internal static class ProxyConfigCommand
         return Outcome.Fine;
     }
 
-    private static Outcome Extensions(Invocation invocation, string text) =>
-        Print(invocation, [.. ConfigDump.Parse(text).ExtensionConfigs], filters =>
-        {
-            var table = new Table(gap: 5).Add("ECDS NAME", "TYPE");
-            foreach (var filter in filters) table.Add(filter.Text("name"), filter.Text("typed_config", "@type"));
-            return table;
-        });
+    private static Outcome Extensions(Invocation invocation, string text)
+    {
+        const string TypePrefix = "type.googleapis.com/";
+        var section = ConfigDump.Parse(text).ExtensionsSection;
+        if (Structured(invocation)) return PrintNode(invocation, WithoutType(section));
+
+        var filters = section.Items("ecds_filters").Select(entry => entry.Get("ecds_filter"))
+            .Select(filter => (Name: filter.Text("name"), Type: filter.Text("typed_config", "@type") is var type && type.StartsWith(TypePrefix, StringComparison.Ordinal) ? type[TypePrefix.Length..] : type));
+        var table = new Table(gap: 5).Add("ECDS NAME", "TYPE");
+        foreach (var (name, type) in filters.OrderBy(filter => filter.Type, StringComparer.Ordinal).ThenBy(filter => filter.Name, StringComparer.Ordinal)) table.Add(name, type);
+        table.Write(invocation.Out);
+        return Outcome.Fine;
+    }
 
     private static Outcome All(Invocation invocation, string text)
     {
         var dump = ConfigDump.Parse(text);
-        if (Structured(invocation)) return PrintNode(invocation, Proto.ToCamel(JsonNode.Parse(text)));
+        if (Structured(invocation)) return PrintNode(invocation, JsonNode.Parse(text)); // as the proxy has it, in its own spelling
 
         var (verbose, to) = (invocation.Is("verbose"), invocation.Out);
         var listeners = ListenerTable.Select(dump, ListenerFilterOf(invocation));
@@ -166,7 +180,7 @@ internal static class ProxyConfigCommand
         Section(invocation, "LISTENER", verbose ? ListenerTable.Of(listeners, "listener/") : ListenerTable.Short(listeners, "listener/"));
         Section(invocation, "ROUTE", verbose ? RouteTable.Of(routes, "route/") : RouteTable.Short(routes, "route/"));
         Section(invocation, "SECRET", SecretTable.Of(dump, invocation.Terminal.Time.GetUtcNow(), "secret/"));
-        Section(invocation, "ENDPOINT", EndpointTable.OfDump(dump, "endpoint/"));
+        Section(invocation, "ENDPOINT", EndpointTable.OfAssignments(EndpointTable.Assignments(dump, EndpointFilter.All), "endpoint/"));
         return Outcome.Fine;
     }
 
@@ -215,7 +229,7 @@ internal static class ProxyConfigCommand
         }
         catch (JsonException e)
         {
-            throw new ConfigDumpException($"error unmarshalling clusters response from Envoy: {e.Message}", e);
+            throw new ConfigDumpException($"error unmarshalling config dump response from Envoy: {e.Message}", e);
         }
     }
 }

@@ -16,21 +16,20 @@ internal sealed record ClusterFilter(string Fqdn, int Port, string Subset, strin
 {
     public static readonly ClusterFilter All = new("", 0, "", "");
 
-    public bool Takes(ClusterName name) =>
-        (Fqdn.Length == 0 || name.Host.Contains(Fqdn, StringComparison.Ordinal))
-        && (Port == 0 || name.PortNumber == Port)
-        && (Subset.Length == 0 || name.Subset == Subset)
-        && (Direction.Length == 0 || name.Direction == Direction);
+    /// <summary>Each looks for its text anywhere in the cluster's name, as istioctl does: subset v1 finds v10 too.</summary>
+    public bool Takes(string name) =>
+        name.Contains(Fqdn, StringComparison.Ordinal) && name.Contains(Subset, StringComparison.Ordinal) && name.Contains(Direction, StringComparison.Ordinal)
+        && (Port == 0 || name.Contains($"|{Port}|", StringComparison.Ordinal));
 }
 
 internal static class ClusterTable
 {
     public static IReadOnlyList<JsonNode> Select(ConfigDump dump, ClusterFilter filter) =>
     [
-        .. dump.Clusters.Select(cluster => (cluster, name: ClusterName.Parse(cluster.Text("name"))))
-            .Where(c => filter.Takes(c.name))
+        .. dump.Clusters.Where(cluster => filter.Takes(cluster.Text("name")))
+            .Select(cluster => (cluster, name: ClusterName.Parse(cluster.Text("name"))))
             .OrderBy(c => c.name.Host, StringComparer.Ordinal).ThenBy(c => c.name.Subset, StringComparer.Ordinal)
-            .ThenBy(c => c.name.Direction, StringComparer.Ordinal).ThenBy(c => c.name.PortNumber)
+            .ThenBy(c => c.name.PortNumber).ThenBy(c => c.name.Direction, StringComparer.Ordinal)
             .Select(c => c.cluster),
     ];
 

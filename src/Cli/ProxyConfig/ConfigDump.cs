@@ -26,15 +26,15 @@ internal sealed class ConfigDump
         }
     }
 
-    public IEnumerable<JsonNode> Clusters => Required("ClustersConfigDump") is var dump
-        ? dump.Items("dynamic_active_clusters").Concat(dump.Items("static_clusters")).Select(entry => entry.Get("cluster")).OfType<JsonNode>() : [];
+    public IReadOnlyList<JsonNode> Clusters => Required("ClustersConfigDump") is var dump
+        ? Some("clusters", dump.Items("dynamic_active_clusters").Concat(dump.Items("static_clusters")).Select(entry => entry.Get("cluster"))) : [];
 
-    public IEnumerable<JsonNode> Listeners => Required("ListenersConfigDump") is var dump
-        ? dump.Items("dynamic_listeners").Select(entry => entry.Get("active_state", "listener"))
-            .Concat(dump.Items("static_listeners").Select(entry => entry.Get("listener"))).OfType<JsonNode>() : [];
+    public IReadOnlyList<JsonNode> Listeners => Required("ListenersConfigDump", "listener dump: ") is var dump
+        ? Some("listeners", dump.Items("dynamic_listeners").Select(entry => entry.Get("active_state", "listener"))
+            .Concat(dump.Items("static_listeners").Select(entry => entry.Get("listener")))) : [];
 
-    public IEnumerable<JsonNode> Routes => Required("RoutesConfigDump") is var dump
-        ? dump.Items("dynamic_route_configs").Concat(dump.Items("static_route_configs")).Select(entry => entry.Get("route_config")).OfType<JsonNode>() : [];
+    public IReadOnlyList<JsonNode> Routes => Required("RoutesConfigDump") is var dump
+        ? Some("routes", dump.Items("dynamic_route_configs").Concat(dump.Items("static_route_configs")).Select(entry => entry.Get("route_config"))) : [];
 
     /// <summary>Empty where the proxy was not asked for its endpoints (include_eds).</summary>
     public IEnumerable<JsonNode> Endpoints => Find("EndpointsConfigDump") is { } dump
@@ -46,9 +46,12 @@ internal sealed class ConfigDump
 
     public JsonNode SecretsSection => Required("SecretsConfigDump");
     public JsonNode Bootstrap => Required("BootstrapConfigDump");
-    public IEnumerable<JsonNode> ExtensionConfigs => Find("EcdsConfigDump").Items("ecds_filters").Select(entry => entry.Get("ecds_filter")).OfType<JsonNode>();
+    public JsonNode ExtensionsSection => Required("EcdsConfigDump");
 
-    private JsonNode Required(string type) => Find(type) ?? throw new ConfigDumpException($"config dump has no configuration type {TypePrefix}{type}");
+    private JsonNode Required(string type, string prefix = "") => Find(type) ?? throw new ConfigDumpException($"{prefix}config dump has no configuration type {TypePrefix}{type}");
+
+    private static IReadOnlyList<JsonNode> Some(string what, IEnumerable<JsonNode?> found) =>
+        found.OfType<JsonNode>().ToList() is { Count: > 0 } all ? all : throw new ConfigDumpException($"no {what} found");
 
     private JsonNode? Find(string type) => sections.FirstOrDefault(section => section.Text("@type") == TypePrefix + type);
 

@@ -9,20 +9,20 @@ internal sealed record EndpointFilter(string Address, int Port, string Cluster, 
     public static readonly EndpointFilter All = new("", 0, "", "");
 
     public bool Takes(Endpoint endpoint) =>
-        (Address.Length == 0 || string.Equals(endpoint.Ip, Address, StringComparison.OrdinalIgnoreCase))
+        (Address.Length == 0 || string.Equals(endpoint.Pipe.Length > 0 ? endpoint.Address : endpoint.Ip, Address, StringComparison.OrdinalIgnoreCase))
         && (Port == 0 || endpoint.Port == Port)
-        && (Cluster.Length == 0 || endpoint.Cluster == Cluster)
+        && (Cluster.Length == 0 || string.Equals(endpoint.Cluster, Cluster, StringComparison.OrdinalIgnoreCase))
         && (Status.Length == 0 || string.Equals(endpoint.Status, Status, StringComparison.OrdinalIgnoreCase));
 }
 
 /// <summary>One address of one cluster as the proxy sees it now. <see cref="Port"/> is 0 for a socket in the file system.</summary>
 internal sealed record Endpoint(string Ip, int Port, string Pipe, string Status, bool FailedOutlierCheck, string Locality, string Cluster)
 {
-    public string Address => Pipe.Length > 0 ? $"unix://{Pipe}" : $"{Ip}:{Port.ToString(CultureInfo.InvariantCulture)}";
+    public string Address => Pipe.Length > 0 ? $"unix://{Pipe}" : Port > 0 ? $"{Ip}:{Port.ToString(CultureInfo.InvariantCulture)}" : Ip;
 
     public static Endpoint Read(JsonNode? address, string status, bool failedOutlierCheck, string locality, string cluster) => new(
         address.Text("socket_address", "address"), address.Number("socket_address", "port_value"), address.Text("pipe", "path"),
-        status.Length == 0 ? "HEALTHY" : status, failedOutlierCheck, locality, cluster);
+        status.Length == 0 ? "UNKNOWN" : status, failedOutlierCheck, locality, cluster);
 }
 
 internal static class EndpointTable
@@ -52,21 +52,50 @@ internal static class EndpointTable
         return table;
     }
 
-    /// <summary>From the configuration dump, in the order of the clusters' table.</summary>
-    public static Table OfDump(ConfigDump dump, string prefix)
+    /// <summary>The assignments of the configuration dump with the endpoints that pass, in the order of the clusters' table.</summary>
+    public static IReadOnlyList<JsonNode> Assignments(ConfigDump dump, EndpointFilter filter)
+    {
+        var kept = new List<JsonNode>();
+        foreach (var assignment in dump.Endpoints.Select(given => given.DeepClone()))
+        {
+            var left = 0;
+            foreach (var locality in assignment.Items("endpoints"))
+            {
+                var entries = locality.Items("lb_endpoints").Where(entry => Takes(filter, entry, assignment.Text("cluster_name"))).ToList();
+                left += entries.Count;
+                locality["lb_endpoints"] = new JsonArray([.. entries.Select(entry => entry.DeepClone())]);
+            }
+            if (left > 0) kept.Add(assignment);
+        }
+        return [.. kept.Select(assignment => (assignment, name: ClusterName.Parse(assignment.Text("cluster_name"))))
+            .OrderBy(a => a.name.Host, StringComparer.Ordinal).ThenBy(a => a.name.Subset, StringComparer.Ordinal).ThenBy(a => a.name.PortNumber)
+            .ThenBy(a => a.name.Direction, StringComparer.Ordinal).Select(a => a.assignment)];
+    }
+
+    public static Table OfAssignments(IEnumerable<JsonNode> assignments, string prefix = "")
     {
         var table = new Table(gap: 5).Add("NAME", "STATUS", "LOCALITY", "CLUSTER");
-        var assignments = dump.Endpoints.Select(assignment => (assignment, name: ClusterName.Parse(assignment.Text("cluster_name"))))
-            .OrderBy(a => a.name.Host, StringComparer.Ordinal).ThenBy(a => a.name.Subset, StringComparer.Ordinal).ThenBy(a => a.name.PortNumber);
-        foreach (var (assignment, _) in assignments)
+        foreach (var assignment in assignments)
             foreach (var locality in assignment.Items("endpoints"))
                 foreach (var entry in locality.Items("lb_endpoints"))
-                {
-                    var endpoint = Endpoint.Read(entry.Get("endpoint", "address"), entry.Text("health_status"), false, Locality(locality.Get("locality")), assignment.Text("cluster_name"));
-                    table.Add(prefix + (endpoint.Pipe.Length > 0 ? endpoint.Pipe : endpoint.Address), endpoint.Status, endpoint.Locality, endpoint.Cluster);
-                }
+                    table.Add(prefix + string.Join(',', Addresses(entry)), Status(entry), Locality(locality.Get("locality")), assignment.Text("cluster_name"));
         return table;
     }
+
+    /// <summary>Here, unlike among the clusters' endpoints, an address is written with its port.</summary>
+    private static bool Takes(EndpointFilter filter, JsonNode entry, string cluster) =>
+        (filter.Address.Length == 0 || Addresses(entry).Contains(filter.Address, StringComparer.OrdinalIgnoreCase))
+        && (filter.Port == 0 || entry.Number("endpoint", "address", "socket_address", "port_value") == filter.Port)
+        && (filter.Cluster.Length == 0 || string.Equals(cluster, filter.Cluster, StringComparison.OrdinalIgnoreCase))
+        && (filter.Status.Length == 0 || string.Equals(Status(entry), filter.Status, StringComparison.OrdinalIgnoreCase));
+
+    private static IReadOnlyList<string> Addresses(JsonNode entry) =>
+        [.. entry.Items("endpoint", "additional_addresses").Select(more => more.Get("address")).Prepend(entry.Get("endpoint", "address")).Select(Address)];
+
+    private static string Address(JsonNode? address) => address.Text("pipe", "path") is { Length: > 0 } path ? path
+        : address.Text("socket_address", "address") is { Length: > 0 } ip ? $"{ip}:{address.Number("socket_address", "port_value").ToString(CultureInfo.InvariantCulture)}" : "unknown";
+
+    private static string Status(JsonNode entry) => entry.Text("health_status") is { Length: > 0 } status ? status : "UNKNOWN";
 
     private static string Locality(JsonNode? locality) =>
         string.Join('/', ((string[])[locality.Text("region"), locality.Text("zone"), locality.Text("sub_zone")]).Where(part => part.Length > 0));

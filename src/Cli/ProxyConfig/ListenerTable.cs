@@ -27,15 +27,18 @@ internal static class ListenerTable
         ("TCP TLS", ["istio-peer-exchange", "istio"]),
     ];
 
-    public static IReadOnlyList<JsonNode> Select(ConfigDump dump, ListenerFilter filter) =>
-        [.. dump.Listeners.Where(filter.Takes).OrderBy(Port)];
+    /// <summary>In the order of the dump.</summary>
+    public static IReadOnlyList<JsonNode> Select(ConfigDump dump, ListenerFilter filter) => [.. dump.Listeners.Where(filter.Takes)];
+
+    private static IEnumerable<JsonNode> InOrder(IEnumerable<JsonNode> listeners) =>
+        listeners.OrderBy(Port).ThenBy(listener => Addresses(listener)[0], StringComparer.Ordinal).ThenBy(TypeOf, StringComparer.Ordinal);
 
     /// <summary>One row for each filter chain, those that lead to the same place together, as istioctl orders them.</summary>
     public static Table Of(IEnumerable<JsonNode> listeners, string? prefix = null)
     {
         string[] head = prefix is null ? [] : ["NAME"];
         var table = new Table().Add([.. head, "ADDRESSES", "PORT", "MATCH", "DESTINATION"]);
-        foreach (var listener in listeners)
+        foreach (var listener in InOrder(listeners))
             foreach (var (chain, destination) in Chains(listener).Select(c => (c, Destination(c))).OrderByDescending(c => c.Item2, StringComparer.Ordinal))
             {
                 string[] first = prefix is null ? [] : [prefix + listener.Text("name")];
@@ -49,7 +52,7 @@ internal static class ListenerTable
     {
         string[] head = prefix is null ? [] : ["NAME"];
         var table = new Table().Add([.. head, "ADDRESSES", "PORT", "TYPE"]);
-        foreach (var listener in listeners)
+        foreach (var listener in InOrder(listeners))
         {
             string[] first = prefix is null ? [] : [prefix + listener.Text("name")];
             table.Add([.. first, string.Join(',', Addresses(listener)), $"{Port(listener)}", TypeOf(listener)]);
@@ -64,7 +67,8 @@ internal static class ListenerTable
 
     public static string TypeOf(JsonNode listener)
     {
-        var filters = Chains(listener).SelectMany(chain => chain.Items("filters")).Select(filter => filter.Text("name")).ToHashSet();
+        var filters = Chains(listener).SelectMany(chain => chain.Items("filters")).Where(filter => filter.Text("name") != TcpFilter || !LeadsNowhere(filter))
+            .Select(filter => filter.Text("name")).ToHashSet();
         return (filters.Contains(HttpFilter), filters.Contains(TcpFilter)) switch
         {
             (true, true) => "HTTP+TCP",
@@ -74,8 +78,9 @@ internal static class ListenerTable
         };
     }
 
-    private static string Address(JsonNode? address) =>
-        address.Text("socket_address", "address") is { Length: > 0 } ip ? ip : address.Text("pipe", "path") is { Length: > 0 } path ? $"unix://{path}" : "";
+    private static string Address(JsonNode? address) => address.Text("socket_address", "address") is { Length: > 0 } ip ? ip : address.Text("pipe", "path");
+
+    private static bool LeadsNowhere(JsonNode filter) => filter.Get("typed_config")?.ToJsonString().Contains("BlackHoleCluster", StringComparison.Ordinal) == true;
 
     private static IEnumerable<JsonNode> Chains(JsonNode listener) =>
         listener.Get("default_filter_chain") is { } last ? listener.Items("filter_chains").Append(last) : listener.Items("filter_chains");
@@ -108,7 +113,7 @@ internal static class ListenerTable
                 case HttpFilter when config.Get("route_config") is { } inline: return Inline(inline);
                 case HttpFilter when config.Text("rds", "route_config_name") is { Length: > 0 } route: return $"Route: {route}";
                 case HttpFilter: return "HTTP";
-                case TcpFilter when config?.ToJsonString().Contains("BlackHoleCluster", StringComparison.Ordinal) == false: return Cluster(config.Text("cluster"));
+                case TcpFilter when config is not null && !LeadsNowhere(filter): return Cluster(config.Text("cluster"));
             }
         }
         return "Non-HTTP/Non-TCP";

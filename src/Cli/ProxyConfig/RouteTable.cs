@@ -52,7 +52,7 @@ internal static class RouteTable
         var domains = host.Texts("domains");
         if (domains.Count == 1) return domains[0];
 
-        var names = domains.Where(d => d.Count(c => c == ':') is 0 or > 2).ToList();
+        var names = domains.Where(d => d.Count(c => c == ':') is var colons && (colons == 0 || colons > 2 && d.EndsWith(']'))).ToList();
         var known = names.ToHashSet();
         names.RemoveAll(name => Repeats(name, ".svc.cluster.local", known) || Repeats(name, ".svc", known));
         return string.Join(", ", names.Take(2)) + (names.Count > 2 ? $" + {names.Count - 2} more..." : "");

@@ -27,6 +27,7 @@ public static class AnalyzerList
         new("envoyfilter.EnvoyPatchAnalyzer", "Checks an envoyFilters ", ClusterAnalyzers.EnvoyPatches),
         new("envoyfilter.LeftOutPatchAnalyzer", "Checks for EnvoyFilter patches that this mesh does not know and leaves out", ClusterAnalyzers.LeftOutPatches),
         new("externalcontrolplane.ExternalControlPlaneAnalyzer", "Checks that the remote IstioOperator resources reference an external control plane", ClusterAnalyzers.ExternalControlPlane),
+        new("field.WithoutEffectAnalyzer", "Checks for fields that nothing in this mesh acts on", FieldAnalyzers.WithoutEffect),
         new("gateway.CertificateAnalyzer", "Checks a gateway certificate", GatewayAnalyzers.Certificates),
         new("gateway.ConflictingGatewayAnalyzer", "Checks a gateway's selector, port number and hosts", GatewayAnalyzers.Conflicts) { NeedsRuntime = true },
         new("gateway.IngressGatewayPortAnalyzer", "Checks a gateway's ports against the gateway's Kubernetes service ports", GatewayAnalyzers.Ports) { NeedsRuntime = true },

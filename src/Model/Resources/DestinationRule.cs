@@ -160,7 +160,9 @@ public sealed record OutlierDetection
     public TimeSpan? BaseEjectionTime { get; init; }
     public int MaxEjectionPercent { get; init; }
     public int MinHealthPercent { get; init; }
-    public int ConsecutiveErrors { get; init; }
+
+    /// <summary>The statuses that count as errors; empty: all from 500 on.</summary>
+    public ImmutableArray<uint> HttpErrorCodes { get; init; } = [];
 
     public static OutlierDetection Read(Fields f) => new()
     {
@@ -172,7 +174,7 @@ public sealed record OutlierDetection
         BaseEjectionTime = f.Duration("baseEjectionTime"),
         MaxEjectionPercent = f.Int("maxEjectionPercent"),
         MinHealthPercent = f.Int("minHealthPercent"),
-        ConsecutiveErrors = f.Int("consecutiveErrors"),
+        HttpErrorCodes = [.. f.Texts("outlierDetectionHttpErrorCodes").Select(code => uint.TryParse(code, out var status) ? status : 0).Where(status => status > 0)],
     };
 }
 

@@ -6,7 +6,7 @@ public enum MatchKind { Exact, Prefix, Regex }
 public sealed record StringMatch(MatchKind Kind, string Value)
 {
     /// <summary>True for a regex that matches every value: then only presence counts.</summary>
-    public bool MatchesAll => Kind == MatchKind.Regex && Value is "*" or ".*" || Kind == MatchKind.Prefix && Value is "*";
+    public bool MatchesAll => Kind == MatchKind.Regex && Value is "*";
 
     /// <returns>Null for <c>{}</c>.</returns>
     public static StringMatch? Read(Fields f)

@@ -10,6 +10,9 @@ public sealed class Sidecar(ResourceMeta meta) : Resource(meta)
     public ImmutableArray<SidecarIngress> Ingress { get; init; } = [];
     public ImmutableArray<SidecarEgress> Egress { get; init; } = [];
     public OutboundMode? Outbound { get; init; }
+
+    /// <summary>Where traffic to hosts that nobody knows goes instead of where it was meant; null mostly.</summary>
+    public Destination? EgressProxy { get; init; }
     public ConnectionPool? InboundPool { get; init; }
 
     public static Sidecar Read(ResourceMeta meta, Fields root)
@@ -26,6 +29,7 @@ public sealed class Sidecar(ResourceMeta meta) : Resource(meta)
             }),
             Egress = spec.Each("egress", e => new SidecarEgress(e.Maybe("port", PortSpec.Read), e.Text("bind"), e.Texts("hosts"), e.Text("captureMode", "DEFAULT"))),
             Outbound = spec.Has("outboundTrafficPolicy") ? spec["outboundTrafficPolicy"].Enum("mode", OutboundMode.RegistryOnly) : null,
+            EgressProxy = spec["outboundTrafficPolicy"].Maybe("egressProxy", Destination.Read),
             InboundPool = spec.Maybe("inboundConnectionPool", ConnectionPool.Read),
         };
     }

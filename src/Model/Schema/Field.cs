@@ -13,6 +13,9 @@ public sealed record Field(string Name, FieldKind Kind, Cardinality Cardinality)
     public bool IsNullable { get; init; }
     public bool IsRequired { get; init; }
     public bool IsDeprecated { get; init; }
+
+    /// <summary>Checked, but nothing in this mesh acts on it: analysis says so where it is set.</summary>
+    public bool HasNoEffect { get; init; }
     public string? Oneof { get; init; }
     public FieldKind KeyKind { get; init; } = FieldKind.Text;
 

@@ -187,6 +187,7 @@ internal sealed class TableReader
             {
                 "required" => field with { IsRequired = true },
                 "deprecated" => field with { IsDeprecated = true },
+                "noeffect" => field with { HasNoEffect = true },
                 "oneof" => field with { Oneof = value },
                 "as" => field with { ProtoName = value },
                 "alias" => field with { CrdAlias = value },

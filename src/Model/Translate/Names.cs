@@ -1,3 +1,6 @@
+using Mesh.Model.Resources;
+using Mesh.Model.World;
+
 namespace Mesh.Model.Translate;
 
 /// <summary>Istio's names for clusters, listeners and routes. Access logs, metrics and tools depend on them letter by letter.</summary>
@@ -14,6 +17,13 @@ internal static class Names
     public static string Outbound(int port, string subset, string host) => $"outbound|{port}|{subset}|{host}";
 
     public static string Inbound(int port) => $"inbound|{port}||";
+
+    /// <summary>The cluster of what goes to hosts outside the registry. A proxy for that is used as it is written: a port that is not said is no port.</summary>
+    public static string Rest(Scope scope)
+    {
+        if (scope.Outbound == OutboundMode.RegistryOnly) return BlackHole;
+        return scope.EgressProxy is { } proxy ? Outbound(proxy.Port, proxy.Subset, proxy.Host) : Passthrough;
+    }
 
     /// <summary>The SNI of mesh mTLS, and the cluster name behind an AUTO_PASSTHROUGH gateway.</summary>
     public static string Sni(int port, string subset, string host) => $"outbound_.{port}_.{subset}_.{host}";

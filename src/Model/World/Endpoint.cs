@@ -34,7 +34,10 @@ public sealed record Endpoint(string Address, int Port)
     public EndpointHealth Health { get; init; }
 
     /// <summary>True when a sidecar with the mesh's certificate stands before it.</summary>
-    public bool SpeaksMutualTls => Labels["security.istio.io/tlsMode"] == "istio";
+    public bool SpeaksMutualTls => Labels["security.istio.io/tlsMode"] is { } mode ? mode == "istio" : HasAccountOfItsOwn;
+
+    /// <summary>A workload outside Kubernetes that is given an account is believed to have a sidecar, unless a label says otherwise.</summary>
+    public bool HasAccountOfItsOwn { get; init; }
 }
 
 /// <summary>The endpoints of a service by service port number. A port's array stays the same object while nothing in it changes.</summary>

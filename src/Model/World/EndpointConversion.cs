@@ -105,14 +105,17 @@ internal static class EndpointConversion
 
     private static Endpoint FromWorkload(WorkloadSpec spec, Resource owner, int port)
     {
-        var labels = owner is WorkloadEntry ? LabelSet.Of(owner.Meta.Labels.Pairs.Where(pair => spec.Labels[pair.Key] is null).Concat(spec.Labels.Pairs)) : spec.Labels;
+        // Where both have a label, that of the object's own metadata holds.
+        var labels = owner is WorkloadEntry ? LabelSet.Of(spec.Labels.Pairs.Where(pair => owner.Meta.Labels[pair.Key] is null).Concat(owner.Meta.Labels.Pairs)) : spec.Labels;
+        var place = spec.Locality.Length > 0 ? spec.Locality : labels["istio-locality"]?.Replace('.', '/') ?? "";
         return new(spec.Address, port)
         {
             Labels = labels,
-            Locality = spec.Locality.Length > 0 ? Locality.Parse(spec.Locality) : Locality.None,
+            Locality = place.Length > 0 ? Locality.Parse(place) : Locality.None,
             Weight = spec.Weight == 0 ? 1 : spec.Weight,
             Namespace = owner.Namespace,
             ServiceAccount = spec.ServiceAccount,
+            HasAccountOfItsOwn = spec.ServiceAccount.Length > 0,
             Workload = owner is WorkloadEntry ? owner.Name : "",
             Network = spec.Network,
         };

@@ -56,6 +56,14 @@ public sealed class MeshService(Resource source)
     public bool IsNodeLocal { get; init; }
     public string TrafficDistribution { get; init; } = "";
 
+    /// <summary>The same service under another invented address.</summary>
+    public MeshService At(string autoAddress) => new(Source)
+    {
+        Host = Host, Name = Name, Ports = Ports, Addresses = Addresses, AutoAddress = autoAddress, Resolution = Resolution, IsExternal = IsExternal, IsHeadless = IsHeadless,
+        ExportTo = ExportTo, SubjectAltNames = SubjectAltNames, AliasOf = AliasOf, PublishesNotReady = PublishesNotReady, IsNodeLocal = IsNodeLocal,
+        TrafficDistribution = TrafficDistribution,
+    };
+
     public ServicePort? PortNumbered(int number)
     {
         foreach (var port in Ports)

@@ -35,7 +35,7 @@ public sealed class Scope
             if (provider.Service.Length > 0 && ProviderService(registry, provider.Service) is { } called) AddService(services, called);
         Services = services.ToImmutable();
         Seen = registry.Share(new(Services, [.. Services.Select(service => registry.Rules.For(ns, LabelSet.Empty, service.Host, service.Namespace))]));
-        aliases = Services.Where(service => service.Resolution == Resolution.Alias).ToLookup(service => service.AliasOf);
+        aliases = Services.Where(service => service.Resolution == Resolution.Alias).ToLookup(service => Concrete(service.AliasOf));
     }
 
     public Registry Registry { get; }
@@ -52,6 +52,9 @@ public sealed class Scope
 
     public OutboundMode Outbound => Sidecar?.Outbound ?? Registry.Mesh.Outbound;
 
+    /// <summary>Where callers' traffic to hosts outside the registry goes: a service that takes it all, or null for where it was meant.</summary>
+    public Destination? EgressProxy => Sidecar?.EgressProxy is { } proxy ? proxy with { Host = Hostnames.Resolve(proxy.Host, Sidecar.Namespace, Registry.Mesh.Domain) } : null;
+
     public MeshService? Find(string host) => byHost.GetValueOrDefault(host);
 
     /// <summary>The ExternalName services that stand for a host.</summary>
@@ -59,6 +62,18 @@ public sealed class Scope
 
     public MergedRule? RuleFor(MeshService service, LabelSet clientLabels) =>
         Registry.Rules.For(Namespace, clientLabels, service.Host, service.Namespace);
+
+    /// <summary>An alias of an alias stands for what that stands for; a circle of them stands for nothing.</summary>
+    private string Concrete(string host)
+    {
+        const int HopsMax = 16;
+        for (var hops = 0; hops < HopsMax; hops++)
+        {
+            if (Find(host) is not { Resolution: Resolution.Alias } alias) return host;
+            host = alias.AliasOf;
+        }
+        return "";
+    }
 
     /// <param name="name"><c>host</c> or <c>namespace/host</c>.</param>
     private static MeshService? ProviderService(Registry registry, string name)

@@ -59,7 +59,19 @@ internal static class ServiceConversion
         })];
     }
 
-    private static string WithoutFullLength(string address) => address.EndsWith("/32", StringComparison.Ordinal) ? address[..^3] : address;
+    private static string WithoutFullLength(string address) =>
+        address.EndsWith("/32", StringComparison.Ordinal) && !address.Contains(':') ? address[..^3] : address.EndsWith("/128", StringComparison.Ordinal) ? address[..^4] : address;
+
+    /// <summary>The invented address of a host where others have taken the first ones: with 300 hosts two of them would meet as likely as not.</summary>
+    public static string Invented(string ns, string host, int attempt)
+    {
+        const uint Size = 256 * 254;
+        // FNV-1a: the same host gets the same address in every control plane, and keeps it over restarts.
+        var hash = 2166136261u;
+        foreach (var c in $"{ns}/{host}") hash = (hash ^ c) * 16777619u;
+        var place = ((hash >> 8 & 0xFF) * 254 + (hash ^ hash >> 16) % 254 + (uint)attempt) % Size;
+        return string.Create(CultureInfo.InvariantCulture, $"240.240.{place / 254}.{place % 254 + 1}");
+    }
 
     /// <summary>A wildcard host, or one with addresses or without endpoints of its own, gets none.</summary>
     private static string AutoAddress(ServiceEntry entry, string host)
@@ -68,13 +80,7 @@ internal static class ServiceConversion
         foreach (var (name, value) in entry.AllocatedAddresses)
             if (name == host) return value;
         if (entry.Meta.Labels["networking.istio.io/enable-autoallocate-ip"] == "false") return "";
-
-        // FNV-1a: the same host gets the same address in every control plane, and keeps it over restarts.
-        var hash = 2166136261u;
-        foreach (var c in $"{entry.Namespace}/{host}") hash = (hash ^ c) * 16777619u;
-        var third = hash >> 8 & 0xFF;
-        var fourth = (hash ^ hash >> 16) % 254 + 1;
-        return string.Create(CultureInfo.InvariantCulture, $"240.240.{third}.{fourth}");
+        return Invented(entry.Namespace, host, 0);
     }
 
     private static ImmutableArray<string> Listed(string? text) =>

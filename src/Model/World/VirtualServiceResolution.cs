@@ -50,7 +50,7 @@ public static class VirtualServiceResolution
         };
     }
 
-    /// <returns>Null when no match of the delegate lies within the root's.</returns>
+    /// <returns>Null when some match of the delegate's rule lies within none of the root's: then the whole rule is left out.</returns>
     private static HttpRule? Merge(HttpRule root, HttpRule inner)
     {
         if (inner.Delegate is not null) return null;
@@ -69,7 +69,7 @@ public static class VirtualServiceResolution
             Fault = inner.Fault ?? root.Fault,
             Mirrors = inner.Mirrors.IsEmpty ? root.Mirrors : inner.Mirrors,
             Cors = inner.Cors ?? root.Cors,
-            Headers = Merge(root.Headers, inner.Headers),
+            Headers = inner.Headers ?? root.Headers,
         };
     }
 
@@ -79,9 +79,12 @@ public static class VirtualServiceResolution
         if (inner.IsEmpty) return root;
         var merged = ImmutableArray.CreateBuilder<HttpMatch>();
         foreach (var innerMatch in inner)
-            foreach (var rootMatch in root)
-                if (!Conflicts(rootMatch, innerMatch)) merged.Add(Merge(rootMatch, innerMatch));
-        return merged.Count > 0 ? merged.ToImmutable() : null;
+        {
+            var within = root.Where(rootMatch => !Conflicts(rootMatch, innerMatch)).ToList();
+            if (within.Count == 0) return null;
+            merged.AddRange(within.Select(rootMatch => Merge(rootMatch, innerMatch)));
+        }
+        return merged.ToImmutable();
     }
 
     private static HttpMatch Merge(HttpMatch root, HttpMatch inner) => inner with
@@ -95,7 +98,7 @@ public static class VirtualServiceResolution
         WithoutHeaders = Join(root.WithoutHeaders, inner.WithoutHeaders),
         QueryParams = Join(root.QueryParams, inner.QueryParams),
         Port = inner.Port > 0 ? inner.Port : root.Port,
-        Gateways = root.Gateways.IsEmpty ? inner.Gateways : root.Gateways,
+        Gateways = inner.Gateways.IsEmpty ? root.Gateways : inner.Gateways,
         SourceLabels = LabelSet.Of(root.SourceLabels.Pairs.Where(pair => inner.SourceLabels[pair.Key] is null).Concat(inner.SourceLabels.Pairs)),
         SourceNamespace = inner.SourceNamespace.Length > 0 ? inner.SourceNamespace : root.SourceNamespace,
         IgnoreUriCase = inner.IgnoreUriCase || root.IgnoreUriCase,
@@ -111,12 +114,15 @@ public static class VirtualServiceResolution
             return true;
         if (Conflict(root.Headers, inner.Headers) || Conflict(root.WithoutHeaders, inner.WithoutHeaders) || Conflict(root.QueryParams, inner.QueryParams)) return true;
         if (root.Port != 0 && inner.Port != 0 && root.Port != inner.Port) return true;
-        return root.SourceLabels.Pairs.Any(pair => inner.SourceLabels[pair.Key] is { } other && other != pair.Value)
-            || root.SourceNamespace.Length > 0 && inner.SourceNamespace.Length > 0 && root.SourceNamespace != inner.SourceNamespace;
+        if (root.SourceNamespace.Length > 0 && root.SourceNamespace != inner.SourceNamespace) return true;
+        if (!root.Gateways.IsEmpty && inner.Gateways.Any(gateway => !root.Gateways.Contains(gateway))) return true;
+        return root.SourceLabels.Pairs.Any(pair => inner.SourceLabels[pair.Key] is { } other && other != pair.Value);
     }
 
+    /// <summary>A name that both ask about; "is there" is no part of anything, nor has it parts.</summary>
     private static bool Conflict(ImmutableArray<NamedMatch> root, ImmutableArray<NamedMatch> inner) =>
-        root.Any(match => inner.FirstOrDefault(other => other.Name == match.Name) is { } other && Conflicts(match.Match, other.Match));
+        root.Any(match => inner.FirstOrDefault(other => other.Name == match.Name) is { } other
+            && (match.Match is null || other.Match is null || Conflicts(match.Match, other.Match)));
 
     /// <summary>False when the inner condition is absent, or asks for a part of what the root asks for.</summary>
     private static bool Conflicts(StringMatch? root, StringMatch? inner)
@@ -126,20 +132,4 @@ public static class VirtualServiceResolution
         if (root.Kind == MatchKind.Prefix) return !inner.Value.StartsWith(root.Value, StringComparison.Ordinal);
         return inner.Kind == MatchKind.Prefix || root.Value != inner.Value;
     }
-
-    private static HeaderChanges? Merge(HeaderChanges? root, HeaderChanges? inner)
-    {
-        if (root is null || inner is null) return inner ?? root;
-        return new(Merge(root.Request, inner.Request), Merge(root.Response, inner.Response));
-    }
-
-    private static HeaderChange? Merge(HeaderChange? root, HeaderChange? inner)
-    {
-        if (root is null || inner is null) return inner ?? root;
-        return new(Join(root.Set, inner.Set), Join(root.Add, inner.Add), [.. root.Remove.Concat(inner.Remove).Distinct()]);
-    }
-
-    private static ImmutableArray<KeyValuePair<string, string>> Join(
-        ImmutableArray<KeyValuePair<string, string>> root, ImmutableArray<KeyValuePair<string, string>> inner) =>
-        [.. root.Where(pair => inner.All(other => other.Key != pair.Key)).Concat(inner).OrderBy(pair => pair.Key, StringComparer.Ordinal)];
 }

@@ -120,12 +120,14 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
         var all = Sorted<KubeService>().Cast<Resource>().Concat(Sorted<ServiceEntry>()).ToList();
         all.Sort(Resource.ByAge);
         var hosts = ImmutableArray.CreateBuilder<MeshService>();
+        var invented = new Dictionary<string, string>();
         foreach (var source in all)
         {
             if (!services.TryGetValue(source, out var made))
                 services[source] = made = source is KubeService service
                     ? [ServiceConversion.FromKubernetes(service, mesh)]
                     : ServiceConversion.FromEntry((ServiceEntry)source, mesh);
+            if (made.Any(one => one.AutoAddress.Length > 0)) services[source] = made = [.. made.Select(one => Apart(one, invented))];
             hosts.AddRange(made);
         }
         var allHosts = hosts.ToImmutable();
@@ -133,6 +135,19 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
         return new(
             mesh, allHosts, Merged(ResolveRoutes(), api.VirtualServices), Merged(Sorted<DestinationRule>(), api.Rules), Sorted<Sidecar>(),
             Merged(Sorted<Gateway>(), api.Gateways));
+    }
+
+    /// <summary>No two hosts may have one invented address: connections to it could not be told apart. The younger moves on, and then keeps its place.</summary>
+    private static MeshService Apart(MeshService service, Dictionary<string, string> owners)
+    {
+        const int AttemptsMax = 64;
+        var key = $"{service.Namespace}/{service.Host}";
+        for (var attempt = 0; service.AutoAddress.Length > 0 && attempt < AttemptsMax; attempt++)
+        {
+            if (owners.TryAdd(service.AutoAddress, key) || owners[service.AutoAddress] == key) return service;
+            service = service.At(ServiceConversion.Invented(service.Namespace, service.Host, attempt + 1));
+        }
+        return service;
     }
 
     private ApiTranslation BuildApi(ImmutableArray<MeshService> made)

@@ -1,3 +1,5 @@
+using Envoy.Config.Common.Matcher.V3;
+using System.Globalization;
 using System.Collections.Immutable;
 using System.Net;
 using Envoy.Config.Cluster.V3;
@@ -118,6 +120,8 @@ internal static class ClusterFromXds
         var options = In($"typed_extension_protocol_options[{HttpOptionsKey}]", any, a => Unpack(a, Envoy.Extensions.Upstreams.Http.V3.HttpProtocolOptions.Parser));
         if (options.CommonHttpProtocolOptions is { } common) cluster = Common(cluster, common);
         if (options.UpstreamHttpProtocolOptions is { } upstream) cluster = AutoSni(cluster, upstream);
+        if (options.OutlierDetection?.ErrorMatcher is { } errors && cluster.Outliers is { } outliers)
+            cluster = cluster with { Outliers = outliers with { HttpErrorCodes = [.. In("outlier_detection.error_matcher", errors, ErrorCodes)] } };
         return options.UpstreamProtocolOptionsCase switch
         {
             Envoy.Extensions.Upstreams.Http.V3.HttpProtocolOptions.UpstreamProtocolOptionsOneofCase.ExplicitHttpConfig => options.ExplicitHttpConfig.ProtocolConfigCase switch
@@ -210,6 +214,15 @@ internal static class ClusterFromXds
             SuccessfulActiveCheckUnejects = proto.SuccessfulActiveHealthCheckUnejectHost ?? true,
         };
     }
+
+    /// <summary>Which answers count as errors: single statuses, joined by "or". Other conditions are not kept by any counter here.</summary>
+    private static IEnumerable<Int64Range> ErrorCodes(MatchPredicate predicate) => predicate.RuleCase switch
+    {
+        MatchPredicate.RuleOneofCase.OrMatch => predicate.OrMatch.Rules.SelectMany(ErrorCodes),
+        MatchPredicate.RuleOneofCase.HttpResponseHeadersMatch when predicate.HttpResponseHeadersMatch.Headers is [{ Name: ":status", InvertMatch: false, StringMatch.Exact: var text }]
+            && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var status) => [new(status, status + 1)],
+        _ => throw new ConfigRefusedException("rule", "only exact values of the answer's :status are supported, alone or joined by or_match"),
+    };
 
     private static TimeSpan Max(TimeSpan a, TimeSpan b) => a > b ? a : b;
 }

@@ -11,7 +11,7 @@ public sealed class ProxyConfigTests : IDisposable
 
     public ProxyConfigTests() => File.WriteAllText(file, new JsonObject
     {
-        ["configs"] = new JsonArray(Clusters(), Listeners(), Routes(), Secrets()),
+        ["configs"] = new JsonArray(Clusters(), Listeners(), Routes(), Secrets(), Endpoints(), Extensions()),
     }.ToJsonString());
 
     public void Dispose() => Directory.Delete(Path.GetDirectoryName(file)!, recursive: true);
@@ -31,6 +31,9 @@ public sealed class ProxyConfigTests : IDisposable
     [InlineData("--port", "80", 2)]
     [InlineData("--fqdn", "nosuch", 0)]
     [InlineData("--direction", "inbound", 0)]
+    [InlineData("--direction", "out", 2)]
+    [InlineData("--fqdn", "|80|v1|", 1)]
+    [InlineData("--subset", "shop", 2)]
     public async Task Filters_leave_rows_out_and_keep_the_head(string flag, string value, int rows) =>
         Assert.Equal(rows + 1, (await Print("clusters", flag, value)).TrimEnd('\n').Split('\n').Length);
 
@@ -74,6 +77,50 @@ public sealed class ProxyConfigTests : IDisposable
         Assert.Equal("10s", cluster["connectTimeout"]!.ToString());
         Assert.Equal("kept", cluster["metadata"]!["filterMetadata"]!["istio"]!["some_key"]!.ToString());
         Assert.Null(cluster["@type"]);
+    }
+
+    [Fact]
+    public async Task Endpoints_of_the_configuration_have_their_place_and_every_address() => Assert.Equal(
+        """
+        NAME                           STATUS      LOCALITY     CLUSTER
+        10.0.0.1:8080,fd00::1:8080     HEALTHY     r1/z1        outbound|80||cart
+        /run/cart.sock                 UNKNOWN     r1/z1        outbound|80||cart
+
+        """, await Print("eds"));
+
+    [Theory]
+    [InlineData("--address", "10.0.0.1:8080", 1)]
+    [InlineData("--address", "10.0.0.1", 0)]
+    [InlineData("--cluster", "OUTBOUND|80||cart", 2)]
+    [InlineData("--status", "unknown", 1)]
+    [InlineData("--port", "8080", 1)]
+    public async Task They_are_chosen_by_address_with_port_cluster_status_and_port(string flag, string value, int rows) =>
+        Assert.Equal(rows + 1, (await Print("eds", flag, value)).TrimEnd('\n').Split('\n').Length);
+
+    [Fact]
+    public async Task Extensions_are_sorted_by_type_and_name() => Assert.Equal(
+        """
+        ECDS NAME     TYPE
+        b             envoy.a
+        a             envoy.b
+
+        """, await Print("ecds"));
+
+    [Fact]
+    public async Task All_as_json_is_the_dump_as_the_proxy_spells_it() =>
+        Assert.NotNull(JsonNode.Parse(await Print("all", "-o", "json"))!["configs"]![0]!["dynamic_active_clusters"]);
+
+    [Theory]
+    [InlineData("cluster", "ClustersConfigDump", "no clusters found")]
+    [InlineData("listener", "ListenersConfigDump", "no listeners found")]
+    [InlineData("route", "RoutesConfigDump", "no routes found")]
+    public async Task A_part_without_entries_is_an_error(string verb, string part, string words)
+    {
+        await File.WriteAllTextAsync(file, $$"""{"configs": [{"@type": "{{Prefix}}{{part}}"}]}""", TestContext.Current.CancellationToken);
+
+        var (exit, _, error) = await Run(verb, "-f", file);
+
+        Assert.Equal((1, $"Error: {words}"), (exit, error.TrimEnd()));
     }
 
     [Theory]
@@ -138,6 +185,28 @@ public sealed class ProxyConfigTests : IDisposable
                   {"name": "allow_any", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "PassthroughCluster"}}]}]}
                 """),
         }),
+    };
+
+    private static JsonObject Endpoints() => new()
+    {
+        ["@type"] = Prefix + "EndpointsConfigDump",
+        ["dynamic_endpoint_configs"] = new JsonArray(new JsonObject
+        {
+            ["endpoint_config"] = JsonNode.Parse("""
+                {"cluster_name": "outbound|80||cart", "endpoints": [{"locality": {"region": "r1", "zone": "z1"}, "lb_endpoints": [
+                  {"health_status": "HEALTHY", "endpoint": {"address": {"socket_address": {"address": "10.0.0.1", "port_value": 8080}},
+                    "additional_addresses": [{"address": {"socket_address": {"address": "fd00::1", "port_value": 8080}}}]}},
+                  {"endpoint": {"address": {"pipe": {"path": "/run/cart.sock"}}}}]}]}
+                """),
+        }),
+    };
+
+    private static JsonObject Extensions() => new()
+    {
+        ["@type"] = Prefix + "EcdsConfigDump",
+        ["ecds_filters"] = JsonNode.Parse("""
+            [{"ecds_filter": {"name": "a", "typed_config": {"@type": "type.googleapis.com/envoy.b"}}}, {"ecds_filter": {"name": "b", "typed_config": {"@type": "type.googleapis.com/envoy.a"}}}]
+            """),
     };
 
     private static JsonObject Secrets() => new()

@@ -130,7 +130,7 @@ internal static class ServiceAnalyzers
 
         var labels = new Dictionary<string, string>(pod.Labels) { ["kubernetes.io/hostname"] = node };
         foreach (var label in (string[])["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"])
-            if (nodes.GetValueOrDefault(node)?.GetValueOrDefault(label) is { } value) labels[label] = value;
+            if (nodes.GetValueOrDefault(node)?.GetValueOrDefault(label) is { Length: > 0 } value) labels[label] = value;
         return labels;
     }
 }

@@ -56,7 +56,7 @@ internal static class VirtualServiceAnalyzers
                     continue;
                 }
 
-                var full = name.Contains('/') ? name : $"{service.Namespace}/{name}";
+                var full = FullName(service, name);
                 var gateway = findings.Resources.Gateway(full);
                 var kubernetes = gateway is null ? findings.Resources.Find("gateway.networking.k8s.io", "Gateway", full) : null;
                 if (gateway is null && kubernetes is null) findings.Add("IST0101", service, at, "gateway", name);
@@ -107,7 +107,7 @@ internal static class VirtualServiceAnalyzers
 
             foreach (var name in service.Spec.Texts("gateways").Where(g => g != Mesh))
             {
-                var full = name.Contains('/') ? name : $"{service.Namespace}/{name}";
+                var full = FullName(service, name);
                 if (findings.Resources.Gateway(full) is not { } gateway) continue;
                 var selector = gateway.Spec!.TextMap("selector").ToDictionary();
                 foreach (var pod in findings.Resources.Pods.Where(p => LabelSelectors.Matches(selector, p.Labels) && !IsAuthenticated(p, findings.Resources)))
@@ -115,6 +115,10 @@ internal static class VirtualServiceAnalyzers
             }
         }
     }
+
+    /// <summary>A bare name means the VirtualService's own namespace, also where that is not known.</summary>
+    private static string FullName(AnalyzedResource service, string gateway) =>
+        gateway.Contains('/') || service.Namespace.Length == 0 ? gateway : $"{service.Namespace}/{gateway}";
 
     private static bool IsAuthenticated(AnalyzedResource pod, ResourceSet resources) =>
         resources.All("RequestAuthentication").Any(r => (r.Namespace == "istio-system" || r.Namespace == pod.Namespace)

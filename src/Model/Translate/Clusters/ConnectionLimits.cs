@@ -1,3 +1,7 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Envoy.Config.Common.Matcher.V3;
+using Envoy.Config.Route.V3;
 using Mesh.Model.Resources;
 using Mesh.Model.World;
 using Proto = Envoy.Config.Cluster.V3;
@@ -31,7 +35,7 @@ internal static class ConnectionLimits
         if (pool is null) return;
 
         var common = new Envoy.Config.Core.V3.HttpProtocolOptions();
-        if (pool.HttpIdleTimeout is { } idle) common.IdleTimeout = Protos.Span(idle);
+        if ((pool.HttpIdleTimeout ?? pool.TcpIdleTimeout) is { } idle) common.IdleTimeout = Protos.Span(idle);
         if (pool.MaxRequestsPerConnection > 0) common.MaxRequestsPerConnection = (uint)pool.MaxRequestsPerConnection;
         if (pool.MaxConnectionDuration is { } duration) common.MaxConnectionDuration = Protos.Span(duration);
         if (!common.Equals(new())) http.Written().CommonHttpProtocolOptions = common;
@@ -43,9 +47,10 @@ internal static class ConnectionLimits
 /// <summary>DestinationRule's outlierDetection. Success-rate ejection stays off.</summary>
 internal static class Outliers
 {
-    public static void Apply(Proto.Cluster cluster, OutlierDetection? rule)
+    public static void Apply(Proto.Cluster cluster, UpstreamHttp http, OutlierDetection? rule)
     {
         if (rule is null) return;
+        if (!rule.HttpErrorCodes.IsEmpty) http.Written().OutlierDetection = new() { ErrorMatcher = AnyOf(rule.HttpErrorCodes) };
 
         var detection = new Proto.OutlierDetection { EnforcingSuccessRate = 0 };
         if (rule.Consecutive5xx is { } any5xx)
@@ -73,5 +78,17 @@ internal static class Outliers
         }
         cluster.OutlierDetection = detection;
         if (rule.MinHealthPercent >= 0) cluster.CommonLbConfig.HealthyPanicThreshold = new() { Value = rule.MinHealthPercent };
+    }
+
+    private static MatchPredicate AnyOf(ImmutableArray<uint> codes)
+    {
+        var rules = codes.Select(code => new MatchPredicate
+        {
+            HttpResponseHeadersMatch = new()
+            {
+                Headers = { new HeaderMatcher { Name = ":status", StringMatch = new() { Exact = code.ToString(CultureInfo.InvariantCulture) } } },
+            },
+        }).ToList();
+        return rules is [var only] ? only : new() { OrMatch = new() { Rules = { rules } } };
     }
 }

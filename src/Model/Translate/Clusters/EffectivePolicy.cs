@@ -14,7 +14,7 @@ internal static class EffectivePolicy
     public static TrafficPolicy For(MergedRule? rule, Subset? subset, int port, MeshConfig mesh)
     {
         var top = AtPort(rule?.Policy, port);
-        var merged = subset?.TrafficPolicy is { } own ? Merge(top, AtPort(own, port)) : top ?? None;
+        var merged = subset?.TrafficPolicy is { } own ? Merge(top ?? None, own, port) : top ?? None;
         if (mesh.DefaultPolicy is not { } defaults) return merged;
         return merged with
         {
@@ -27,20 +27,21 @@ internal static class EffectivePolicy
     {
         if (policy is null) return null;
         foreach (var entry in policy.Ports)
-            if (entry.Port == port) return entry.Policy with { Tunnel = policy.Tunnel, ProxyProtocolVersion = policy.ProxyProtocolVersion };
+            if (entry.Port == port)
+                return entry.Policy with { Tunnel = policy.Tunnel, ProxyProtocolVersion = policy.ProxyProtocolVersion, RetryBudget = policy.RetryBudget };
         return policy;
     }
 
-    private static TrafficPolicy Merge(TrafficPolicy? top, TrafficPolicy? own)
+    /// <summary>Where the subset has an entry for the port, what that leaves out is the default, not what stands above.</summary>
+    private static TrafficPolicy Merge(TrafficPolicy top, TrafficPolicy own, int port)
     {
-        if (top is null) return own ?? None;
-        if (own is null) return top;
+        var entry = own.Ports.FirstOrDefault(entry => entry.Port == port)?.Policy;
         return new()
         {
-            LoadBalancer = own.LoadBalancer ?? top.LoadBalancer,
-            ConnectionPool = own.ConnectionPool ?? top.ConnectionPool,
-            OutlierDetection = own.OutlierDetection ?? top.OutlierDetection,
-            Tls = own.Tls ?? top.Tls,
+            LoadBalancer = entry is null ? own.LoadBalancer ?? top.LoadBalancer : entry.LoadBalancer,
+            ConnectionPool = entry is null ? own.ConnectionPool ?? top.ConnectionPool : entry.ConnectionPool,
+            OutlierDetection = entry is null ? own.OutlierDetection ?? top.OutlierDetection : entry.OutlierDetection,
+            Tls = entry is null ? own.Tls ?? top.Tls : entry.Tls,
             Tunnel = own.Tunnel ?? top.Tunnel,
             ProxyProtocolVersion = own.ProxyProtocolVersion ?? top.ProxyProtocolVersion,
             RetryBudget = own.RetryBudget ?? top.RetryBudget,

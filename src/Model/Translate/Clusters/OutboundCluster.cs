@@ -25,7 +25,7 @@ internal static class OutboundCluster
         ConnectionLimits.Apply(cluster, http, policy.ConnectionPool, inputs.Mesh);
         RetryBudget(cluster, policy.RetryBudget);
         Balancing.Apply(cluster, policy.LoadBalancer, inputs.Mesh);
-        Outliers.Apply(cluster, policy.OutlierDetection);
+        Outliers.Apply(cluster, http, policy.OutlierDetection);
         ClusterTls.Apply(cluster, http, policy, inputs);
         if (policy.ProxyProtocolVersion is { } version) ProxyProtocol.Wrap(cluster, version);
         if (http.HasContent) cluster.TypedExtensionProtocolOptions[UpstreamHttp.Key] = Protos.Pack(http.Options);
@@ -40,14 +40,14 @@ internal static class OutboundCluster
 
     private static Proto.Cluster.Types.DiscoveryType Kind(MeshService service, TrafficPolicy policy, bool isGateway)
     {
-        if (policy.LoadBalancer?.Simple == LoadBalancerKind.Passthrough && service.Resolution is not (Resolution.Dns or Resolution.DnsRoundRobin))
+        if (policy.LoadBalancer?.Simple == LoadBalancerKind.Passthrough)
             return Proto.Cluster.Types.DiscoveryType.OriginalDst;
         return service.Resolution switch
         {
             Resolution.Dns => Proto.Cluster.Types.DiscoveryType.StrictDns,
             Resolution.DnsRoundRobin => Proto.Cluster.Types.DiscoveryType.LogicalDns,
             // A gateway's caller never meant an address, so the gateway is sent the endpoints.
-            Resolution.OriginalDestination when !(isGateway && service.IsKubernetes) => Proto.Cluster.Types.DiscoveryType.OriginalDst,
+            Resolution.OriginalDestination when !isGateway => Proto.Cluster.Types.DiscoveryType.OriginalDst,
             _ => Proto.Cluster.Types.DiscoveryType.Eds,
         };
     }
@@ -64,6 +64,11 @@ internal static class OutboundCluster
         {
             case Proto.Cluster.Types.DiscoveryType.Eds:
                 cluster.EdsClusterConfig = new() { EdsConfig = Protos.Ads, ServiceName = inputs.Name };
+                break;
+            // The port of a ServiceEntry without resolution may be another at the address that was meant.
+            case Proto.Cluster.Types.DiscoveryType.OriginalDst when !inputs.Service.IsKubernetes && inputs.Service.Resolution == Resolution.OriginalDestination
+                && inputs.Port.Target > 0 && inputs.Port.Target != inputs.Port.Number:
+                cluster.OriginalDstLbConfig = new() { UpstreamPortOverride = (uint)inputs.Port.Target };
                 break;
             case Proto.Cluster.Types.DiscoveryType.StrictDns or Proto.Cluster.Types.DiscoveryType.LogicalDns:
                 cluster.DnsLookupFamily = Proto.Cluster.Types.DnsLookupFamily.V4Only;

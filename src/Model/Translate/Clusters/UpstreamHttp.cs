@@ -26,11 +26,14 @@ internal sealed class UpstreamHttp
         if (pool?.Http2KeepaliveInterval is { } interval)
             http2.ConnectionKeepalive = new() { Interval = Protos.Span(interval), Timeout = Protos.Span(pool.Http2KeepaliveTimeout ?? TimeSpan.FromSeconds(20)) };
 
-        var upgrade = pool is { H2Upgrade: not H2Upgrade.Default } ? pool.H2Upgrade : meshUpgrade;
-        var isHttp2 = protocol.IsHttp2() || protocol == AppProtocol.Http && upgrade == H2Upgrade.Upgrade && pool?.UsesClientProtocol != true;
+        // A rule's word holds for detected ports too; the mesh's only where HTTP is declared. The client's protocol, where asked for, beats both.
+        var followsClient = pool?.UsesClientProtocol == true;
+        var upgrades = pool is { H2Upgrade: not H2Upgrade.Default } ? pool.H2Upgrade == H2Upgrade.Upgrade && protocol.IsHttpOrAuto()
+            : meshUpgrade == H2Upgrade.Upgrade && protocol == AppProtocol.Http;
+        var isHttp2 = !followsClient && (protocol.IsHttp2() || upgrades);
         var made = new UpstreamHttp { IsHttp2 = isHttp2 };
         if (isHttp2) made.Options.ExplicitHttpConfig = new() { Http2ProtocolOptions = http2 };
-        else if (protocol == AppProtocol.Auto || pool?.UsesClientProtocol == true)
+        else if (protocol == AppProtocol.Auto || followsClient)
             made.Options.UseDownstreamProtocolConfig = new() { HttpProtocolOptions = new(), Http2ProtocolOptions = http2 };
         return made;
     }

@@ -12,13 +12,13 @@ internal static class L4Chains
         View view, EgressScope egress, MeshService service, ServicePort port, bool isAnywhere, ImmutableArray<string> cidrs, Observation observed)
     {
         var context = view.Routes(port.Number, "mesh");
-        var vs = RuleFor(egress, service);
+        var rules = egress.VirtualServices.Where(vs => !(vs.Tls.IsEmpty && vs.Tcp.IsEmpty) && vs.Hosts.Any(host => Hostnames.Matches(host, service.Host))).ToList();
         if (port.Protocol.IsTls())
         {
-            var tls = vs is null ? [] : Tls(view, vs, service, port, context, cidrs, observed);
+            var tls = Tls(view, rules, ref cidrs, context, observed);
             if (tls.Count > 0) return tls;
         }
-        if (vs is not null && !port.Protocol.IsTls() && Tcp(view, vs, service, port, context, cidrs, observed) is { Count: > 0 } tcp) return tcp;
+        else if (Tcp(view, rules, service, port, context, cidrs, observed) is { Count: > 0 } tcp) return tcp;
 
         var chain = new FilterChain { Filters = { To(view, service, port, observed) } };
         if (port.Protocol.IsTls() && isAnywhere) chain.FilterChainMatch = new() { ServerNames = { ServerName(service.Host) } };
@@ -28,29 +28,30 @@ internal static class L4Chains
 
     public static string ServerName(string host) => host == "*" ? "" : host;
 
-    private static List<FilterChain> Tls(
-        View view, VirtualService vs, MeshService service, ServicePort port, RouteContext context, ImmutableArray<string> cidrs, Observation observed)
+    /// <summary>One chain for each set of names, of all VirtualServices that speak for the host. A name that none has leads nowhere in particular: it passes through.</summary>
+    /// <param name="cidrs">The subnets of a match hold for those after it too, as in Istio.</param>
+    private static List<FilterChain> Tls(View view, List<VirtualService> rules, ref ImmutableArray<string> cidrs, RouteContext context, Observation observed)
     {
         var chains = new List<FilterChain>();
-        foreach (var rule in vs.Tls)
+        var taken = new HashSet<string>();
+        foreach (var rule in rules.SelectMany(vs => vs.Tls).Where(rule => !rule.Route.IsEmpty))
             foreach (var match in rule.Match)
             {
                 if (!Applies(match, context)) continue;
-                var hosts = match.SniHosts.Where(host => Hostnames.Matches(host, service.Host) || vs.Hosts.Any(own => Hostnames.IsWithin(host, own))).ToList();
-                if (hosts.Count == 0) continue;
-                var chain = new FilterChain { FilterChainMatch = new() { ServerNames = { hosts.Select(ServerName) } }, Filters = { Among(view, rule, context, observed) } };
-                Narrow(chain, match.DestinationSubnets.IsEmpty ? cidrs : match.DestinationSubnets);
+                if (!match.DestinationSubnets.IsEmpty) cidrs = match.DestinationSubnets;
+                if (!taken.Add($"{string.Join(',', match.SniHosts)}|{string.Join(',', match.DestinationSubnets)}")) continue;
+                var chain = new FilterChain { FilterChainMatch = new() { ServerNames = { match.SniHosts.Select(ServerName) } }, Filters = { Among(view, rule, context, observed) } };
+                Narrow(chain, cidrs);
                 chains.Add(chain);
             }
-        if (chains.Count > 0 && !service.Addresses.IsEmpty && cidrs.IsEmpty) chains.Add(new() { FilterChainMatch = new(), Filters = { To(view, service, port, observed) } });
         return chains;
     }
 
     private static List<FilterChain> Tcp(
-        View view, VirtualService vs, MeshService service, ServicePort port, RouteContext context, ImmutableArray<string> cidrs, Observation observed)
+        View view, List<VirtualService> rules, MeshService service, ServicePort port, RouteContext context, ImmutableArray<string> cidrs, Observation observed)
     {
         var chains = new List<FilterChain>();
-        foreach (var rule in vs.Tcp)
+        foreach (var rule in rules.SelectMany(vs => vs.Tcp).Where(rule => !rule.Route.IsEmpty))
         {
             if (rule.Match.IsEmpty)
             {
@@ -73,7 +74,8 @@ internal static class L4Chains
     }
 
     private static bool Applies(L4Match match, RouteContext context) =>
-        (match.Port == 0 || match.Port == context.Port) && context.Applies(match.Gateways, match.SourceLabels, match.SourceNamespace);
+        (match.Port == 0 || match.Port == context.Port) && context.Applies(match.Gateways, match.SourceLabels, match.SourceNamespace)
+        && match.SourceLabels.Selects(context.Labels) && (match.SourceNamespace.Length == 0 || match.SourceNamespace == context.Namespace);
 
     public static Filter Among(View view, L4Rule rule, RouteContext context, Observation observed)
     {
@@ -94,18 +96,5 @@ internal static class L4Chains
         if (cidrs.IsEmpty) return;
         chain.FilterChainMatch ??= new();
         chain.FilterChainMatch.PrefixRanges.Add(cidrs.Select(Protos.Cidr));
-    }
-
-    private static VirtualService? RuleFor(EgressScope egress, MeshService service)
-    {
-        VirtualService? best = null;
-        var bestHost = "";
-        foreach (var vs in egress.VirtualServices)
-        {
-            if (vs.Tls.IsEmpty && vs.Tcp.IsEmpty) continue;
-            foreach (var host in vs.Hosts)
-                if (Hostnames.IsWithin(service.Host, host) && (best is null || Hostnames.BySpecificity(host, bestHost) < 0)) (best, bestHost) = (vs, host);
-        }
-        return best;
     }
 }

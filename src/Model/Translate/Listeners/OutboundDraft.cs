@@ -75,7 +75,7 @@ internal sealed class Draft(string address, int port, EgressScope egress)
             listener.DefaultFilterChain = new()
             {
                 Name = "PassthroughFilterChain",
-                Filters = { TcpProxies.To(view.Scope.Outbound == OutboundMode.RegistryOnly ? Names.BlackHole : Names.Passthrough, observed.Logs) },
+                Filters = { TcpProxies.To(Names.Rest(view.Scope), observed.Logs) },
             };
         listener.AccessLog.Add(observed.ListenerLogs);
         return listener;

@@ -72,7 +72,7 @@ internal static class OutboundListeners
     /// <summary>15001, where the capture rules lead: finds the listener of the original destination, or lets the connection through.</summary>
     private static Listener CatchRest(View view, Observation observed)
     {
-        var rest = view.Scope.Outbound == OutboundMode.RegistryOnly ? Names.BlackHole : Names.Passthrough;
+        var rest = Names.Rest(view.Scope);
         var listener = new Listener
         {
             Name = Names.VirtualOutbound,

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Envoy.Config.Cluster.V3;
 using Envoy.Config.Listener.V3;
 using Envoy.Config.Route.V3;
@@ -19,6 +20,9 @@ namespace Mesh.Model.Translate;
 /// </summary>
 public static class PatchReader
 {
+    /// <summary>The release whose behaviour this is, for patches that are meant for some releases only.</summary>
+    private const string Release = "1.32.0";
+
     private static readonly Lazy<JsonParser> Parser = new(() => new(JsonParser.Settings.Default.WithTypeRegistry(TypeRegistry.FromFiles(KnownTypes.Files))));
 
     /// <summary>Why the patches of a resource that are left out are left out; empty when all of them hold.</summary>
@@ -39,6 +43,16 @@ public static class PatchReader
             if (Empty(patch) is not { } empty)
             {
                 issues.Add(new(filter.Meta.Origin, $"{path}.applyTo", $"patches of {patch.ApplyTo} are not supported: applies to listeners, filters, clusters and routes only"));
+                continue;
+            }
+            if (Unmet(patch) is { } unmet)
+            {
+                issues.Add(new(filter.Meta.Origin, $"{path}.match.{unmet.Field}", unmet.Reason));
+                continue;
+            }
+            if (patch.Match["proxy"].Text("proxyVersion") is { Length: > 0 } version && !IsForThisRelease(version, out var broken))
+            {
+                if (broken is not null) issues.Add(new(filter.Meta.Origin, $"{path}.match.proxy.proxyVersion", broken));
                 continue;
             }
             if (patch.Operation == PatchOperation.Remove)
@@ -65,6 +79,28 @@ public static class PatchReader
             }
         }
         return read.ToImmutable();
+    }
+
+    /// <summary>A condition that cannot be looked at here; without it the patch would reach more proxies than was meant.</summary>
+    private static (string Field, string Reason)? Unmet(EnvoyPatch patch)
+    {
+        if (patch.Match["proxy"].Has("metadata")) return ("proxy.metadata", "is not supported: choose proxies by the labels of spec.workloadSelector");
+        return patch.Context == "WAYPOINT" || patch.Match.Has("waypoint") ? ("context", "is not supported: there are no waypoints here") : null;
+    }
+
+    /// <param name="broken">Why the pattern says nothing, or null.</param>
+    private static bool IsForThisRelease(string version, out string? broken)
+    {
+        broken = null;
+        try
+        {
+            return Regex.IsMatch(Release, version, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+        }
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
+        {
+            broken = $"is no pattern: {e.Message}";
+            return false;
+        }
     }
 
     /// <returns>Null for a kind of patch that does not apply here.</returns>

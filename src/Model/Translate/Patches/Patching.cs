@@ -41,10 +41,10 @@ internal static class Patching
     public static RouteConfiguration Apply(RouteConfiguration table, PatchSet patches, string context)
     {
         foreach (var patch in patches.For("ROUTE_CONFIGURATION", context))
-            if (patch.Operation == PatchOperation.Merge && Matches(table, patch)) table.MergeFrom((RouteConfiguration)patch.Value!);
+            if (patch.Operation == PatchOperation.Merge && Matches(table, patch, context)) table.MergeFrom((RouteConfiguration)patch.Value!);
         foreach (var patch in patches.For("VIRTUAL_HOST", context))
         {
-            if (!Matches(table, patch)) continue;
+            if (!Matches(table, patch, context)) continue;
             if (patch.Operation == PatchOperation.Add) table.VirtualHosts.Add(((VirtualHost)patch.Value!).Clone());
             foreach (var host in table.VirtualHosts.Where(host => Matches(host, patch)).ToList())
                 if (patch.Operation == PatchOperation.Merge) host.MergeFrom((VirtualHost)patch.Value!);
@@ -52,13 +52,14 @@ internal static class Patching
         }
         foreach (var patch in patches.For("HTTP_ROUTE", context))
         {
-            if (!Matches(table, patch)) continue;
-            var name = patch.Match["routeConfiguration"]["vhost"]["route"].Text("name");
+            if (!Matches(table, patch, context)) continue;
+            var match = patch.Match["routeConfiguration"]["vhost"]["route"];
+            var asked = match.Has("name") || match.Has("action") ? "the route" : "";
             foreach (var host in table.VirtualHosts.Where(host => Matches(host, patch)))
             {
                 if (patch.Operation == PatchOperation.Merge)
-                    foreach (var route in host.Routes.Where(route => name.Length == 0 || route.Name == name)) route.MergeFrom((Route)patch.Value!);
-                else Edit(host.Routes, (Route?)patch.Value, patch, name, route => route.Name);
+                    foreach (var route in host.Routes.Where(route => Matches(route, match))) route.MergeFrom((Route)patch.Value!);
+                else Edit(host.Routes, (Route?)patch.Value, patch, asked, route => Matches(route, match) ? asked : "another");
             }
         }
         return table;
@@ -156,6 +157,9 @@ internal static class Patching
         if (match.Text("name") is { Length: > 0 } name && name != chain.Name) return false;
         if (match.Text("sni") is { Length: > 0 } sni && chain.FilterChainMatch?.ServerNames.Contains(sni) != true) return false;
         if (match.Text("transportProtocol") is { Length: > 0 } transport && chain.FilterChainMatch?.TransportProtocol != transport) return false;
+        if (match.Text("applicationProtocols") is { Length: > 0 } protocols
+            && !protocols.Split(',').All(protocol => chain.FilterChainMatch?.ApplicationProtocols.Contains(protocol) == true)) return false;
+        if (match.Int("destinationPort") is > 0 and var destination && chain.FilterChainMatch?.DestinationPort != (uint)destination) return false;
         if (listener.Int("portNumber") is > 0 and var port && chain.FilterChainMatch?.DestinationPort is { } own && own != port) return false;
         return match["filter"].Text("name") is not { Length: > 0 } filter || chain.Filters.Any(known => known.Name == filter);
     }
@@ -169,11 +173,30 @@ internal static class Patching
         return match.Int("portNumber") is var port && (port == 0 || parts.Length == 4 && parts[1] == $"{port}");
     }
 
-    private static bool Matches(RouteConfiguration table, ReadPatch patch)
+    private static bool Matches(RouteConfiguration table, ReadPatch patch, string context)
     {
         var match = patch.Match["routeConfiguration"];
         if (match.Text("name") is { Length: > 0 } name && name != table.Name) return false;
+        if (context == "GATEWAY")
+        {
+            // https.443.port-name.gateway.namespace; those of plain HTTP are shared by gateways and name none.
+            var (portName, gateway) = table.Name.Split('.') is ["https", _, var of, var own, var ns] ? (of, $"{ns}/{own}") : ("", "");
+            if (match.Text("portName") is { Length: > 0 } wantedPort && wantedPort != portName) return false;
+            if (match.Text("gateway") is { Length: > 0 } wanted && wanted != gateway) return false;
+        }
         return match.Int("portNumber") is var port && (port == 0 || table.Name.Split('.', ':', '|').Contains($"{port}"));
+    }
+
+    private static bool Matches(Route route, Fields match)
+    {
+        if (match.Text("name") is { Length: > 0 } name && name != route.Name) return false;
+        return match.Text("action", "ANY") switch
+        {
+            "ROUTE" => route.Route_ is not null,
+            "REDIRECT" => route.Redirect is not null,
+            "DIRECT_RESPONSE" => route.DirectResponse is not null,
+            _ => true,
+        };
     }
 
     private static bool Matches(VirtualHost host, ReadPatch patch)

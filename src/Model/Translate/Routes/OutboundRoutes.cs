@@ -33,7 +33,7 @@ internal static class OutboundRoutes
             table.Clear();
             head.Vhds = new() { ConfigSource = Protos.Ads };
         }
-        if (need.Only is null) table.Add(HostBytes.Encode(VirtualHosts.CatchAll(view.Scope.Outbound, view.Shape.CountsAttempts)));
+        if (need.Only is null) table.Add(HostBytes.Encode(VirtualHosts.CatchAll(view.Scope, view.Shape.CountsAttempts)));
         var whole = HostBytes.Table(head, table);
         return isPatched
             ? NamedResource.Of(need.Name, Patching.Apply(RouteConfiguration.Parser.ParseFrom(whole.Body), view.Patches, "SIDECAR_OUTBOUND"))
@@ -59,7 +59,7 @@ internal static class OutboundRoutes
             foreach (var (service, host, vs) in Hosts(view, need with { Port = port }))
             {
                 var names = Domains(view, service, host).SelectMany(name => port == 80 ? [name, $"{name}:80"] : new[] { $"{name}:{port}" }).Where(taken.Add).ToList();
-                if (names.Count > 0) table.Add(HostBytes.Encode(Host(view, new(service, host, vs), port, names)));
+                if (names.Count > 0) table.Add(HostBytes.Encode(Host(view, new(service, host, vs), port, names, isForAllPorts: true)));
             }
     }
 
@@ -92,11 +92,11 @@ internal static class OutboundRoutes
             asks ? view.Shape.Namespace : "", RouteBuilder.Needs(vs, view.Find, view.RuleFor));
     }
 
-    private static VirtualHost Host(View view, Told told, int port, IEnumerable<string> domains)
+    private static VirtualHost Host(View view, Told told, int port, IEnumerable<string> domains, bool isForAllPorts = false)
     {
         var made = new VirtualHost { Name = Names.HostAndPort(told.Host, port), IncludeRequestAttemptCount = view.Shape.CountsAttempts };
         made.Domains.Add(domains);
-        var context = view.Routes(port, "mesh");
+        var context = view.Routes(port, "mesh") with { MeansListenerPort = !isForAllPorts };
         if (told.Rule is not null) made.Routes.Add(RouteBuilder.Build(told.Rule, context));
         else made.Routes.Add(RouteBuilder.Default(told.Service!, told.Service!.PortNumbered(port)!, context));
         return made;
@@ -128,6 +128,7 @@ internal static class OutboundRoutes
         {
             if (vs.Http.IsEmpty) continue;
             if (!RouteBuilder.Says(vs, context)) continue;
+            var servesPort = port == 80 || vs.Hosts.Any(host => services.ContainsKey(host) || Covered(host, vs).Count > 0);
             foreach (var host in vs.Hosts)
             {
                 if (services.TryGetValue(host, out var exact))
@@ -136,21 +137,21 @@ internal static class OutboundRoutes
                     yield return (exact, host, vs);
                     continue;
                 }
-                var covered = Hostnames.IsWildcard(host)
-                    ? services.Values.Where(service => wildcards.GetValueOrDefault(service.Host) == vs && Hostnames.IsWithin(service.Host, host)).ToList() : [];
+                var covered = Covered(host, vs);
                 foreach (var service in covered)
                 {
                     left.Remove(service.Host);
                     yield return (service, service.Host, vs);
                 }
-                // A host outside the registry is served on port 80 only, or where another host of the same rule has that port.
-                if (covered.Count > 0 || only is not null || view.Scope.Find(host) is not null) continue;
-                if (port != 80 && !vs.Hosts.Any(other => services.ContainsKey(other))) continue;
-                yield return (null, host, vs);
+                // A host that no service has at this port is served on port 80 only, or where another host of the same rule has the port.
+                if (covered.Count == 0 && only is null && servesPort) yield return (null, host, vs);
             }
         }
         foreach (var service in services.Values)
             if (left.Contains(service.Host)) yield return (service, service.Host, null);
+
+        List<MeshService> Covered(string pattern, VirtualService vs) => Hostnames.IsWildcard(pattern)
+            ? [.. services.Values.Where(service => wildcards.GetValueOrDefault(service.Host) == vs && Hostnames.IsWithin(service.Host, pattern))] : [];
     }
 
     /// <summary>For services without a rule of their own name: the most specific wildcard wins, then the oldest.</summary>

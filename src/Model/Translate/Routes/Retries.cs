@@ -17,12 +17,7 @@ internal static class Retries
 
         var policy = Default(hashes);
         policy.NumRetries = (uint)retry.Attempts;
-        if (retry.RetryOn.Length > 0)
-        {
-            var (words, codes) = Split(retry.RetryOn);
-            policy.RetryOn = words;
-            policy.RetriableStatusCodes.Add(codes);
-        }
+        Conditions(policy, retry);
         if (retry.PerTryTimeout is { } perTry) policy.PerTryTimeout = Protos.Span(perTry);
         if (retry.RemoteLocalities)
             policy.RetryPriority = new()
@@ -42,8 +37,24 @@ internal static class Retries
     /// <summary>Before the request reached the application it may be sent again: the application closed an idle connection.</summary>
     public static RetryPolicy? Inbound(MeshConfig mesh, bool isGrpc)
     {
-        if (mesh.InboundRetry is { } written) return written.Attempts <= 0 ? null : Outbound(written, mesh, hashes: true);
-        return isGrpc ? null : new() { RetryOn = "reset-before-request", NumRetries = 2 };
+        if (isGrpc) return null;
+        var policy = new RetryPolicy { RetryOn = "reset-before-request", NumRetries = 2 };
+        if (mesh.InboundRetry is not { } written) return policy;
+        if (written.Attempts <= 0) return null;
+
+        // There is one endpoint: what chooses among several says nothing here.
+        policy.NumRetries = (uint)written.Attempts;
+        Conditions(policy, written);
+        if (written.Backoff is { } backoff) policy.RetryBackOff = new() { BaseInterval = Protos.Span(backoff) };
+        return policy;
+    }
+
+    private static void Conditions(RetryPolicy policy, Retry written)
+    {
+        if (written.RetryOn.Length == 0) return;
+        var (words, codes) = Split(written.RetryOn);
+        policy.RetryOn = words;
+        policy.RetriableStatusCodes.Add(codes);
     }
 
     private static RetryPolicy Default(bool hashes)
@@ -60,13 +71,20 @@ internal static class Retries
         TypedConfig = Protos.Pack(new Envoy.Extensions.Retry.Host.PreviousHosts.V3.PreviousHostsPredicate()),
     };
 
+    /// <summary>The codes that have a name; a number without one is a word that nothing knows.</summary>
+    private static readonly HashSet<uint> Statuses =
+    [
+        100, 101, 102, 103, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411,
+        412, 413, 414, 415, 416, 417, 418, 421, 422, 423, 424, 425, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511,
+    ];
+
     /// <summary>Numbers among the words are status codes.</summary>
     private static (string Words, List<uint> Codes) Split(string text)
     {
         var (words, codes) = (new List<string>(), new List<uint>());
         foreach (var part in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
-            if (uint.TryParse(part, out var code) && code is >= 100 and <= 599) codes.Add(code);
+            if (uint.TryParse(part, out var code) && Statuses.Contains(code)) codes.Add(code);
             else words.Add(part);
         }
         if (codes.Count > 0 && !words.Contains("retriable-status-codes")) words.Add("retriable-status-codes");

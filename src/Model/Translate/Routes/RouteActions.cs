@@ -35,9 +35,12 @@ internal static class Redirects
         return made;
     }
 
-    /// <summary>A port that the scheme implies is not written into the location.</summary>
-    private static bool IsDefault(int port, Redirect redirect, RouteContext context) =>
-        port == (redirect.Scheme.Length > 0 ? redirect.Scheme == "https" ? 443 : 80 : context.Https ? 443 : 80) && redirect.Authority.Length > 0;
+    /// <summary>A port that the scheme implies is not written into the location. As in Istio, one that the caller wrote into Host then stays there.</summary>
+    private static bool IsDefault(int port, Redirect redirect, RouteContext context)
+    {
+        var scheme = redirect.Scheme.Length > 0 ? redirect.Scheme : context.Https ? "https" : "http";
+        return scheme == "http" && port == 80 || scheme == "https" && port == 443;
+    }
 }
 
 internal static class Rewrites

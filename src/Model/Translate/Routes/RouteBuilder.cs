@@ -28,7 +28,7 @@ internal static class RouteBuilder
                 if (RouteMatches.Build(match, vs.Semantics) is not { } condition) continue;
                 var route = One(vs, rule, match, condition, context);
                 routes.Add(route);
-                if (!context.IsGateway && RouteMatches.TakesAll(route)) return routes;
+                if (RouteMatches.TakesAll(route)) return routes;
             }
         }
         return routes;
@@ -65,15 +65,15 @@ internal static class RouteBuilder
     public static Route Default(MeshService service, ServicePort port, RouteContext context)
     {
         var cluster = Names.Outbound(port.Number, "", service.Host);
-        var hash = HashOf(service, port.Number, "", context);
+        var hash = HashOf(context.RuleFor(service), "", port.Number);
         var action = new RouteAction
         {
             Cluster = cluster,
             Timeout = new(),
             MaxGrpcTimeout = new(),
-            RetryPolicy = Retries.Outbound(null, context.Mesh, hash is not null),
+            RetryPolicy = Retries.Outbound(null, context.Mesh, hashes: false),
         };
-        Hash(action, hash);
+        AddHash(action, hash);
         return new()
         {
             Name = "default",
@@ -85,7 +85,7 @@ internal static class RouteBuilder
 
     private static Route One(VirtualService vs, HttpRule rule, HttpMatch? match, RouteMatch condition, RouteContext context)
     {
-        var name = rule.Name.Length > 0 && match is { Name.Length: > 0 } ? $"{rule.Name}.{match.Name}" : rule.Name;
+        var name = match is { Name.Length: > 0 } ? $"{rule.Name}.{match.Name}" : rule.Name;
         var route = new Route
         {
             Name = name,
@@ -95,6 +95,13 @@ internal static class RouteBuilder
         };
         var authority = rule.Rewrite is { Authority.Length: > 0 } ? rule.Rewrite.Authority : HeaderEdits.Authority(rule.Headers);
         HeaderEdits.Apply(rule.Headers, route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove);
+        var forwards = rule.Redirect is null && rule.DirectResponse is null;
+        if (forwards && rule.Route is [var only])
+        {
+            // A destination alone has its changes on the route, after the rule's own: what it sets wins. Among several the rule's own win.
+            if (string.IsNullOrEmpty(authority)) authority = HeaderEdits.Authority(only.Headers);
+            HeaderEdits.Apply(only.Headers, route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove);
+        }
 
         if (rule.Redirect is { } redirect) route.Redirect = Redirects.Build(redirect, context);
         else if (rule.DirectResponse is { } direct) route.DirectResponse = Direct(direct);
@@ -108,16 +115,10 @@ internal static class RouteBuilder
 
     private static RouteAction Forward(HttpRule rule, HttpMatch? match, VirtualService vs, string? authority, RouteContext context)
     {
-        var shares = rule.Route.Length > 1 ? [.. rule.Route.Where(share => share.Weight > 0)] : rule.Route;
-        var hash = shares is [var one] && context.Find(one.Destination.Host) is { } target
-            ? HashOf(target, context.PortOf(one.Destination), one.Destination.Subset, context)
-            : shares.Select(share => context.Find(share.Destination.Host) is { } service
-                ? HashOf(service, context.PortOf(share.Destination), share.Destination.Subset, context) : null).FirstOrDefault(found => found is not null);
         var action = new RouteAction
         {
             Timeout = Protos.Span(rule.Timeout ?? default),
             MaxGrpcTimeout = Protos.Span(rule.Timeout ?? default),
-            RetryPolicy = Retries.Outbound(rule.Retries, context.Mesh, hash is not null),
         };
         if (vs.Semantics == RouteSemantics.Gateway) action.ClusterNotFoundResponseCode = RouteAction.Types.ClusterNotFoundResponseCode.InternalServerError;
         Rewrites.Apply(action, rule.Rewrite, match);
@@ -131,40 +132,50 @@ internal static class RouteBuilder
                 DisableShadowHostSuffixAppend = true,
             });
 
-        if (shares is [var single])
+        if (rule.Route is [var single])
         {
-            action.Cluster = single.IsBroken ? "UnknownService" : context.ClusterOf(single.Destination);
-            Hash(action, hash);
-            if (single.Headers is null) return action;
+            action.Cluster = ClusterOf(single, context);
+            var hash = HashFor(single, context);
+            AddHash(action, hash);
+            action.RetryPolicy = Retries.Outbound(rule.Retries, context.Mesh, hash is not null);
+            return action;
         }
-        else Hash(action, hash);
+        action.RetryPolicy = Retries.Outbound(rule.Retries, context.Mesh, hashes: false);
         action.WeightedClusters = new();
-        foreach (var share in shares) action.WeightedClusters.Clusters.Add(Weighted(share, shares.Length == 1, authority, action, context));
+        foreach (var share in rule.Route.Where(share => share.Weight > 0))
+        {
+            action.WeightedClusters.Clusters.Add(Weighted(share, authority, context));
+            AddHash(action, HashFor(share, context));
+        }
         if (action.WeightedClusters.Clusters.Count == 0) action.Cluster = "UnknownService";
         return action;
     }
 
-    private static WeightedCluster.Types.ClusterWeight Weighted(RouteDestination share, bool isOnly, string? authority, RouteAction action, RouteContext context)
+    private static WeightedCluster.Types.ClusterWeight Weighted(RouteDestination share, string? authority, RouteContext context)
     {
-        var made = new WeightedCluster.Types.ClusterWeight
-        {
-            Name = share.IsBroken ? "UnknownService" : context.ClusterOf(share.Destination),
-            Weight = isOnly && share.Weight == 0 ? 100u : (uint)share.Weight,
-        };
+        var made = new WeightedCluster.Types.ClusterWeight { Name = ClusterOf(share, context), Weight = (uint)share.Weight };
         if (HeaderEdits.Authority(share.Headers) is { Length: > 0 } own && string.IsNullOrEmpty(authority)) made.HostRewriteLiteral = own;
         HeaderEdits.Apply(share.Headers, made.RequestHeadersToAdd, made.RequestHeadersToRemove, made.ResponseHeadersToAdd, made.ResponseHeadersToRemove);
         return made;
     }
 
-    public static ConsistentHash? HashOf(MeshService service, int port, string subsetName, RouteContext context)
+    private static string ClusterOf(RouteDestination share, RouteContext context) => share.IsBroken ? "UnknownService" : context.ClusterOf(share.Destination);
+
+    /// <summary>A port's own hash counts only where the destination names that port.</summary>
+    private static ConsistentHash? HashFor(RouteDestination share, RouteContext context) =>
+        context.Find(share.Destination.Host) is { } service ? HashOf(context.RuleFor(service), share.Destination.Subset, share.Destination.Port) : null;
+
+    /// <summary>The subset's port, the subset, the port, the top: the first that has a hash.</summary>
+    private static ConsistentHash? HashOf(MergedRule? rule, string subset, int port)
     {
-        var rule = context.RuleFor(service);
-        if (rule is null) return null;
-        var subset = rule.Subsets.FirstOrDefault(subset => subset.Name == subsetName);
-        return EffectivePolicy.For(rule, subset, port, context.Mesh).LoadBalancer?.Hash;
+        var own = rule?.Subsets.FirstOrDefault(one => one.Name == subset)?.TrafficPolicy;
+        return AtPort(own, port) ?? own?.LoadBalancer?.Hash ?? AtPort(rule?.Policy, port) ?? rule?.Policy?.LoadBalancer?.Hash;
+
+        static ConsistentHash? AtPort(TrafficPolicy? policy, int port) =>
+            policy?.Ports.FirstOrDefault(entry => port > 0 && entry.Port == port)?.Policy.LoadBalancer?.Hash;
     }
 
-    private static void Hash(RouteAction action, ConsistentHash? hash)
+    private static void AddHash(RouteAction action, ConsistentHash? hash)
     {
         if (hash is null) return;
         var policy = new RouteAction.Types.HashPolicy();

@@ -14,6 +14,9 @@ internal sealed record RouteContext(
 {
     public bool Https { get; init; }
 
+    /// <summary>HTTP at one port of a sidecar: as in Istio only services with that port are looked at, so a destination without a port means this one.</summary>
+    public bool MeansListenerPort { get; init; }
+
     public bool Applies(ImmutableArray<string> gateways, LabelSet sourceLabels, string sourceNamespace)
     {
         if (!gateways.IsEmpty) return gateways.Any(Gateways.Contains);
@@ -21,12 +24,17 @@ internal sealed record RouteContext(
         return sourceLabels.Selects(Labels) && (sourceNamespace.Length == 0 || sourceNamespace == Namespace);
     }
 
-    /// <summary>Port of a destination: the one that is written, else the service's only one, else the listener's.</summary>
+    /// <summary>Port of a destination: the one that is written, else the service's only one where that may be meant, else the listener's.</summary>
     public int PortOf(Destination destination)
     {
         if (destination.Port > 0) return destination.Port;
-        return Find(destination.Host) is { Ports: [var only] } ? only.Number : Port;
+        return !MeansListenerPort && Find(destination.Host) is { Ports: [var only] } ? only.Number : Port;
     }
 
-    public string ClusterOf(Destination destination) => Names.Outbound(PortOf(destination), destination.Subset, destination.Host);
+    /// <summary>An ExternalName leads to the cluster of the service that it stands for.</summary>
+    public string ClusterOf(Destination destination)
+    {
+        var host = Find(destination.Host) is { Resolution: Resolution.Alias, AliasOf.Length: > 0 } alias ? alias.AliasOf : destination.Host;
+        return Names.Outbound(PortOf(destination), destination.Subset, host);
+    }
 }

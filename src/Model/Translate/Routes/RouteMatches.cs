@@ -40,7 +40,7 @@ internal static class RouteMatches
         {
             RouteMatch.PathSpecifierOneofCase.Prefix => match.Prefix == "/",
             RouteMatch.PathSpecifierOneofCase.PathSeparatedPrefix => match.PathSeparatedPrefix == "/",
-            RouteMatch.PathSpecifierOneofCase.SafeRegex => match.SafeRegex.Regex is "*" or ".*" or "/.*",
+            RouteMatch.PathSpecifierOneofCase.SafeRegex => match.SafeRegex.Regex == ".*",
             _ => false,
         };
     }

@@ -32,9 +32,9 @@ internal static class VirtualHosts
     }
 
     /// <summary>Where requests go whose host nobody knows.</summary>
-    public static VirtualHost CatchAll(OutboundMode mode, bool countsAttempts)
+    public static VirtualHost CatchAll(Scope scope, bool countsAttempts)
     {
-        if (mode == OutboundMode.RegistryOnly)
+        if (scope.Outbound == OutboundMode.RegistryOnly)
             return new()
             {
                 Name = Names.BlockAll,
@@ -52,7 +52,7 @@ internal static class VirtualHosts
                 {
                     Name = Names.AllowAny,
                     Match = new() { Prefix = "/" },
-                    Route_ = new() { Cluster = Names.Passthrough, Timeout = new(), MaxGrpcTimeout = new() },
+                    Route_ = new() { Cluster = Names.Rest(scope), Timeout = new(), MaxGrpcTimeout = new() },
                 },
             },
             IncludeRequestAttemptCount = countsAttempts,

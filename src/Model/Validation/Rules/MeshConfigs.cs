@@ -22,6 +22,7 @@ internal static class MeshConfigs
         LoadBalancers.CheckZones(mesh.Child("zoneAwareLbSetting"), hasOutliers: true, report);
         CheckServices(mesh, report);
         CheckTrustDomains(mesh, report);
+        ExtensionProviders.Check(mesh, report);
         CheckTls(mesh, report);
         CheckTraffic(mesh.Child("defaultTrafficPolicy"), report);
         CheckInboundRetries(mesh.Child("defaultInboundHttpRetryPolicy"), report);

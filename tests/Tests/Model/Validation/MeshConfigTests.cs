@@ -21,6 +21,17 @@ public sealed class MeshConfigTests
     [InlineData("{defaultConfig: {privateKeyProvider: {cryptomb: {}}}}", "invalid private key provider configuration: pollDelay is required")]
     [InlineData("{meshMTLS: {ecdhCurves: [P-256]}}", "mesh TLS does not support ECDH curves configuration")]
     [InlineData("{outboundTrafficPolicy: {mode: NOWHERE}}", "unknown value \"\\\"NOWHERE\\\"\" for enum istio.mesh.v1alpha1.MeshConfig.OutboundTrafficPolicy.Mode")]
+    [InlineData("{extensionProviders: [{name: z, zipkin: {service: zipkin.istio-system.svc, port: 9411}}, {name: p, prometheus: {}}]}", "")]
+    [InlineData("{extensionProviders: [{zipkin: {service: zipkin.istio-system.svc, port: 9411}}]}", "invalid extension provider : empty extension provider name")]
+    [InlineData("{extensionProviders: [{name: p, prometheus: {}}, {name: p, prometheus: {}}]}", "invalid extension provider p: duplicate extension provider name p")]
+    [InlineData("{extensionProviders: [{name: p}]}", "invalid extension provider p: unsupported provider: none is given")]
+    [InlineData("{extensionProviders: [{name: a, envoyExtAuthzGrpc: {service: 'authz.ns.svc:9000', port: 9000}}]}", "invalid extension provider a: invalid service fmt authz.ns.svc:9000: authz.ns.svc:9000 is not a valid IP")]
+    [InlineData("{extensionProviders: [{name: a, envoyExtAuthzGrpc: {service: ns/authz.example, port: 9000}}]}", "")]
+    [InlineData("{extensionProviders: [{name: a, envoyExtAuthzGrpc: {service: a.b}}]}", "invalid extension provider a: invalid service port: port number 0 must be in the range 1..65535")]
+    [InlineData("{extensionProviders: [{name: a, envoyExtAuthzHttp: {service: a.b, port: 80, pathPrefix: check}}]}", "invalid extension provider a: pathPrefix should begin with `/` but found \"check\"")]
+    [InlineData("{extensionProviders: [{name: a, envoyExtAuthzHttp: {service: a.b, port: 80, statusOnError: '418'}}]}", "invalid extension provider a: unsupported statusOnError value 418: it is no HTTP status that can be answered")]
+    [InlineData("{extensionProviders: [{name: o, opentelemetry: {service: a.b, port: 4317, grpc: {}, http: {path: /v1, timeout: 1s}}}]}", "invalid extension provider o: OpenTelemetryTracingProvider cannot specify both grpc and http")]
+    [InlineData("{extensionProviders: [{name: l, lightstep: {service: a.b, port: 80}}]}", "invalid extension provider l: access token is required")]
     public void It_is_judged_as_Istio_judges_it(string yaml, string error) =>
         Assert.Equal(error.Length == 0 ? [] : [error], Validator.CheckMeshConfig(YamlReader.Read(yaml, "mesh.yaml", out _)[0]).Errors.Select(e => e.Message));
 

@@ -37,6 +37,50 @@ public sealed class WorldBuilderTests
     }
 
     [Fact]
+    public void Invented_addresses_of_a_thousand_hosts_are_all_different_and_stay()
+    {
+        for (var i = 0; i < 1000; i++) Apply(Entry(i));
+        var before = builder.Build().Registry.Services;
+        Assert.Equal(1000, before.Select(service => service.AutoAddress).Distinct().Count());
+
+        Apply(Entry(1000));
+        Assert.Equal(before, builder.Build().Registry.Services.Take(1000));
+
+        static string Entry(int number) => $$"""
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: e{{number}}, namespace: shop, creationTimestamp: "2024-01-01T00:{{number / 60:00}}:{{number % 60:00}}Z"}
+            spec: {hosts: [h{{number}}.example.com], resolution: DNS, ports: [{number: 5432, name: tcp, protocol: TCP}]}
+            """;
+    }
+
+    [Theory]
+    [InlineData("serviceAccount: db", "", true)]
+    [InlineData("serviceAccount: db", "security.istio.io/tlsMode: disabled", false)]
+    [InlineData("labels: {security.istio.io/tlsMode: istio}", "", true)]
+    [InlineData("labels: {security.istio.io/tlsMode: istio}", "security.istio.io/tlsMode: disabled", false)]
+    [InlineData("weight: 1", "", false)]
+    public void A_workload_with_an_account_speaks_mutual_tls_unless_a_label_says_otherwise(string spec, string labels, bool speaks)
+    {
+        Apply("""
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: db, namespace: shop}
+            spec: {hosts: [db.shop.internal], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], workloadSelector: {labels: {app: db}}}
+            """);
+        Apply($$"""
+            apiVersion: networking.istio.io/v1
+            kind: WorkloadEntry
+            metadata: {name: db-1, namespace: shop, labels: {app: db, istio-locality: r1.z2{{(labels.Length > 0 ? ", " + labels : "")}} } }
+            spec: {address: 10.0.0.9, {{spec}}}
+            """);
+
+        var world = builder.Build();
+        var endpoint = Assert.Single(world.EndpointsOf(world.Registry.Services[0]).For(80));
+        Assert.Equal((speaks, "r1/z2"), (endpoint.SpeaksMutualTls, endpoint.Locality.ToString()));
+    }
+
+    [Fact]
     public void An_endpoint_that_comes_leaves_the_registry_alone()
     {
         Apply(Service, Pod, Slice("10.0.0.1"));
