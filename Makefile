@@ -6,6 +6,6 @@ check:  ; dotnet format Mesh.sln --verify-no-changes --no-restore && dotnet buil
 sim:    ; MESH_SEED=$(SEED) tests/Tests/bin/Debug/net10.0/Mesh.Tests -namespace 'Mesh.Tests.Proxy*'
 fuzz:   ; dotnet run --project tests/Fuzz -c Release -- $(ARGS)
 bench:  ; tools/install bench && bench/run $(ARGS)
-golden: ; MESH_GOLDEN=rewrite tests/Tests/bin/Debug/net10.0/Mesh.Tests -namespace 'Mesh.Tests.Cases'
+golden: ; MESH_GOLDEN=1 tests/Tests/bin/Debug/net10.0/Mesh.Tests -namespace 'Mesh.Tests.Cases'
 fmt:    ; dotnet format Mesh.sln
 images: ; tools/images

@@ -20,7 +20,7 @@ public static class AdmissionReview
         JsonObject? review;
         try
         {
-            review = JsonNode.Parse(body, documentOptions: new() { MaxDepth = 64 }) as JsonObject;
+            review = JsonNode.Parse(body, documentOptions: new() { MaxDepth = 64, AllowDuplicateProperties = false }) as JsonObject;
         }
         catch (JsonException e)
         {

@@ -14,6 +14,8 @@ public static class InjectionReview
         // Exactly this and nothing beside it: the API server sends it so, and Istio refuses anything else.
         if (contentType != "application/json") return new(415, "text/plain; charset=utf-8", "invalid Content-Type, want `application/json`\n");
         if (AdmissionReview.Read(body, out var problem) is not { } request) return Json(AdmissionReview.RefuseUnread(problem));
+        // Only a new pod is changed. (With a pod in it a deletion is answered as a creation, as Istio does; the API server sends none.)
+        if (request.Kind is not ("Pod" or "") || request.Operation == "UPDATE" || request is { Object: null, Operation: not "CREATE" }) return Json(AdmissionReview.Allow(request));
         if (request.Object is not JsonObject pod)
             return Json(AdmissionReview.Refuse(request, request.Object is null ? "the request has no object: unexpected end of JSON input" : "the object is not a Pod"));
 

@@ -14,7 +14,7 @@ namespace Mesh.ControlPlane.Kube;
 internal sealed class ClusterSigner(KubeApi api, ExternalSigners signers, TrustBundle bundle, ClusterSignerMetrics metrics, TimeProvider time, ILogger<ClusterSigner> log) : IWorkloadSigner, IDisposable
 {
     /// <summary>A proxy gives up after half a minute; it is told why before that.</summary>
-    internal static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(25);
+    internal static readonly TimeSpan WaitMax = TimeSpan.FromSeconds(20);
 
     private const int InFlightMax = 64;
     private const int SecondsMin = 600; // the API takes no fewer

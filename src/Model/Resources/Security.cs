@@ -114,7 +114,8 @@ public sealed class AuthorizationPolicy(ResourceMeta meta, Fields root) : Resour
     public ImmutableArray<TargetRef> Targets { get; } = TargetRef.ReadAll(root["spec"]);
     public AuthorizationAction Action { get; } = root["spec"].Enum("action", AuthorizationAction.Allow);
     public string Provider { get; } = root["spec"]["provider"].Text("name");
-    public bool IsDryRun => Meta.Annotations["istio.io/dry-run"] == "true";
+    // As Go reads a boolean, which is how the annotation is checked.
+    public bool IsDryRun => Meta.Annotations["istio.io/dry-run"] is "1" or "t" or "T" or "true" or "TRUE" or "True";
     public ImmutableArray<AuthorizationRule> Rules { get; } = root["spec"].Each("rules", r => new AuthorizationRule(
         r.Each("from", s => AuthorizationSource.Read(s["source"])),
         r.Each("to", o => AuthorizationOperation.Read(o["operation"])),

@@ -45,7 +45,9 @@ internal sealed class SideCall : IDownstreamStream
         var exchange = new Exchange(worker);
         var nowhere = new IPEndPoint(IPAddress.Loopback, 0);
         var client = new ClientConnection { Listener = NoListener, LocalSocket = nowhere, Destination = nowhere, DirectSource = nowhere, Source = nowhere, StartedAt = worker.Loop.Clock.GetTimestamp() };
-        head.Body = body.IsEmpty ? BodyFraming.None : BodyFraming.OfLength(body.Length);
+        // Who asked for a length of nothing gets it said.
+        if (!body.IsEmpty) head.Body = BodyFraming.OfLength(body.Length);
+        else if (head.Body != BodyFraming.OfLength(0)) head.Body = BodyFraming.None;
         head.KeepAlive = true;
         exchange.Begin(client, Settings, worker.Snapshot, head, call);
         exchange.Timeout = timeout > TimeSpan.Zero ? timeout : null;

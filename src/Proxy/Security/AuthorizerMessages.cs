@@ -49,6 +49,11 @@ internal static class AuthorizerMessages
         return new FieldWriter().Message(1, attributes).ToArray();
     }
 
+    /// <summary>A CheckRequest about this connection, of which no byte has gone on yet.</summary>
+    public static byte[] Request(ClientConnection client, bool withCertificate) => new FieldWriter().Message(1, new FieldWriter()
+        .Message(1, Peer(client.Source, client.Peer, withCertificate))
+        .Message(2, Peer(client.Destination, null, false).Text(4, client.LocalUri))).ToArray();
+
     /// <summary>Null when the bytes are no CheckResponse: that is an error, not a permission.</summary>
     public static AuthorizerVerdict? Response(ReadOnlySpan<byte> bytes)
     {

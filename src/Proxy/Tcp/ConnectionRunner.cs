@@ -56,15 +56,24 @@ internal sealed class ConnectionRunner(Worker worker, ClientConnection client, C
 
     /// <summary>The network filters before the terminal one.</summary>
     /// <returns>Null: go on. Otherwise why the connection is refused, as the log has it.</returns>
-    public static string? RefusalOf(Worker worker, ClientConnection client, FilterChain chain) => NetworkFilters.Refusal(worker, client, chain)?.Answer?.Details;
+    public static string? RefusalOf(Worker worker, ClientConnection client, FilterChain chain) => NetworkFilters.Refusal(worker, client, chain, isAskedLater: false)?.Answer?.Details;
+
+    private async ValueTask<Failure?> RefusalAsync()
+    {
+        if (NetworkFilters.Refusal(worker, client, chain, isAskedLater: true) is { } refused) return refused;
+        foreach (var authorizer in NetworkFilters.ToAsk(chain, client))
+            if (await ConnectionCheck.RefusalAsync(worker, client, authorizer) is { } denied) return denied;
+        return null;
+    }
 
     private async ValueTask<Failure?> ServeAsync()
     {
         await MeetCallerAsync();
-        if (RefusalOf(worker, client, chain) is { } refusal)
+        if (await RefusalAsync() is { Answer: { } refusal } refused)
         {
+            if (refused.Kind is FailureKind.ExternalDenied or FailureKind.ExternalFailed) client.Flags = client.Flags.With(ResponseFlag.UAEX);
             if (chain.Tcp is { Clusters: [var only] }) _record.UpstreamCluster = _record.UpstreamClusterAlias = only.Name;
-            client.TerminationDetails = refusal;
+            client.TerminationDetails = refusal.Details;
             await RefuseAsync();
             return null;
         }

@@ -97,6 +97,22 @@ public sealed class CertificateAuthorityTests
     }
 
     [Fact]
+    public void A_token_that_is_over_or_of_another_signer_belongs_to_nobody()
+    {
+        var time = new Mesh.Tests.Proxy.Security.ManualTime(TimeProvider.System.GetUtcNow());
+        var tokens = LocalTokens.Fresh(time);
+        var token = tokens.Issue(new("demo", "client"), TimeSpan.FromMinutes(5));
+
+        Assert.NotNull(tokens.Verify(token, out _));
+        Assert.Null(LocalTokens.Fresh(time).Verify(token, out _));
+        Assert.Null(tokens.Verify(token[..^4] + "AAAA", out _));
+        Assert.Null(tokens.Verify(new string('a', 10_000) + ".b.c", out _));
+        time.Advance(TimeSpan.FromMinutes(5.1));
+        Assert.Null(tokens.Verify(token, out var problem));
+        Assert.Equal("the token has expired", problem);
+    }
+
+    [Fact]
     public async Task Nobody_gets_a_certificate_of_somebody_else()
     {
         await using var rig = await ControlPlaneRig.StartAsync();

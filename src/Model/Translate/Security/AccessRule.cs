@@ -7,13 +7,14 @@ namespace Mesh.Model.Translate;
 /// <summary>One rule of an AuthorizationPolicy as an RBAC policy, for HTTP or for plain TCP.</summary>
 internal sealed class AccessRule(AuthorizationPolicy policy, bool forTcp, TrustDomains domains)
 {
-    // What only HTTP knows makes an ALLOW rule useless on TCP, but only drops out of a DENY rule: closed, never open.
-    private bool dropsWhatTcpLacks = policy.Action is AuthorizationAction.Deny or AuthorizationAction.Audit;
+    private const string FilterPrefix = "experimental.envoy.filters.";
+
+    // What only HTTP knows, or nobody, makes an ALLOW rule useless, but only drops out of the others: they deny, ask or tell of more. Closed, never open.
+    private readonly bool dropsWhatIsUnknown = policy.Action != AuthorizationAction.Allow;
 
     /// <returns>Null when the rule cannot hold here.</returns>
     public Policy? Build(AuthorizationRule rule)
     {
-        dropsWhatTcpLacks = policy.Action is AuthorizationAction.Deny or AuthorizationAction.Audit;
         var made = new Policy();
         var who = new List<Principal>();
         var what = new List<Permission>();
@@ -64,7 +65,7 @@ internal sealed class AccessRule(AuthorizationPolicy policy, bool forTcp, TrustD
             "source.namespace" => Add(values, RbacMatchers.Namespace, who, onlyHttp: false),
             "source.serviceAccount" => Add(values, value => RbacMatchers.ServiceAccount(value, policy.Namespace), who, onlyHttp: false),
             "source.trustDomain" => Add(values, RbacMatchers.TrustDomain, who, onlyHttp: false),
-            "source.principal" => Add(values, RbacMatchers.Peer, who, onlyHttp: false),
+            "source.principal" => Add(domains.Expand(values), RbacMatchers.Peer, who, onlyHttp: false),
             "request.auth.principal" => Add(values, RbacMatchers.TokenPrincipal, who, onlyHttp: true),
             "request.auth.audiences" => Add(values, value => RbacMatchers.Claim(["aud"], RbacMatchers.Text(value)), who, onlyHttp: true),
             "request.auth.presenter" => Add(values, value => RbacMatchers.Claim(["azp"], RbacMatchers.Text(value)), who, onlyHttp: true),
@@ -72,21 +73,23 @@ internal sealed class AccessRule(AuthorizationPolicy policy, bool forTcp, TrustD
             "destination.ip" => Add(values, value => new() { DestinationIp = Protos.Cidr(value) }, what, onlyHttp: false),
             "destination.port" => Add(values, RbacMatchers.Port, what, onlyHttp: false),
             "connection.sni" => Add(values, value => new() { RequestedServerName = RbacMatchers.Text(value) }, what, onlyHttp: false),
-            _ => false,   // a condition that is not understood must never let anybody in
+            _ when name.StartsWith(FilterPrefix, StringComparison.Ordinal) && keys is [{ Length: > 0 } key] =>
+                Add(values, value => RbacMatchers.LeftByFilter(name["experimental.".Length..], key, value), what, onlyHttp: false),
+            _ => dropsWhatIsUnknown,
         };
     }
 
     private bool Add(ValueList list, Func<string, Permission?> match, List<Permission> into, bool onlyHttp)
     {
         if (list.IsEmpty) return true;
-        if (onlyHttp && forTcp) return dropsWhatTcpLacks;
+        if (onlyHttp && forTcp) return dropsWhatIsUnknown;
         if (!list.Values.IsEmpty)
         {
-            if (AllOf(list.Values, match) is not { } some) return false;
+            if (AllOf(list.Values, match) is not { } some) return dropsWhatIsUnknown;
             into.Add(new() { OrRules = new() { Rules = { some } } });
         }
         if (list.NotValues.IsEmpty) return true;
-        if (AllOf(list.NotValues, match) is not { } none) return false;
+        if (AllOf(list.NotValues, match) is not { } none) return dropsWhatIsUnknown;
         into.Add(new() { NotRule = new() { OrRules = new() { Rules = { none } } } });
         return true;
     }
@@ -94,7 +97,7 @@ internal sealed class AccessRule(AuthorizationPolicy policy, bool forTcp, TrustD
     private bool Add(ValueList list, Func<string, Principal> match, List<Principal> into, bool onlyHttp)
     {
         if (list.IsEmpty) return true;
-        if (onlyHttp && forTcp) return dropsWhatTcpLacks;
+        if (onlyHttp && forTcp) return dropsWhatIsUnknown;
         if (!list.Values.IsEmpty) into.Add(new() { OrIds = new() { Ids = { list.Values.Select(match) } } });
         if (!list.NotValues.IsEmpty) into.Add(new() { NotId = new() { OrIds = new() { Ids = { list.NotValues.Select(match) } } } });
         return true;

@@ -93,6 +93,25 @@ internal static class RbacMatchers
         return new() { SourcedMetadata = new() { MetadataMatcher = matcher } };
     }
 
+    /// <summary>What a filter before this one has left under a key; <c>[v]</c> stands for one of a list.</summary>
+    public static Permission LeftByFilter(string filter, string key, string value)
+    {
+        var isList = value.StartsWith('[') && value.EndsWith(']');
+        var one = new ValueMatcher { StringMatch = Text(isList ? value.Trim('[', ']') : value) };
+        return new()
+        {
+            SourcedMetadata = new()
+            {
+                MetadataMatcher = new()
+                {
+                    Filter = filter,
+                    Path = { new MetadataMatcher.Types.PathSegment { Key = key } },
+                    Value = isList ? new() { ListMatch = new() { OneOf = one } } : one,
+                },
+            },
+        };
+    }
+
     private static Principal Authenticated(StringMatcher name) => new() { Authenticated = new() { PrincipalName = name } };
 
     /// <summary>A star inside a name stands for anything but a slash.</summary>

@@ -15,6 +15,7 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
 
     private static readonly TimeSpan TimeoutWhenUnset = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BodyWaitMax = TimeSpan.FromSeconds(10);
+    private static readonly HeaderName Internal = HeaderName.TryParse("x-envoy-internal")!, ExpectedTimeout = HeaderName.TryParse("x-envoy-expected-rq-timeout-ms")!;
     private static readonly HeaderName FailedOpen = HeaderName.TryParse("x-envoy-auth-failure-mode-allowed")!;
 
     private readonly ExternalAuthorizationSettings settings = filter.Settings;
@@ -96,6 +97,10 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
         }
         foreach (var edit in settings.HeadersToAdd)
             if (HeaderName.TryParse(edit.Name) is { } name) head.Headers.Set(name, Encoding.Latin1.GetBytes(edit.Value.Text));
+        // What Envoy's own calls say of themselves, and authorizers may look for.
+        head.Headers.Set(Internal, "true"u8);
+        head.Headers.Set(ExpectedTimeout, Encoding.ASCII.GetBytes(((long)TimeoutOf(settings).TotalMilliseconds).ToString(System.Globalization.CultureInfo.InvariantCulture)));
+        head.Body = BodyFraming.OfLength(0);
     }
 
     private AuthorizerVerdict Permission(SideAnswer reply)
@@ -118,7 +123,8 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
         foreach (var field in reply.Head.Headers)
         {
             var name = Encoding.Latin1.GetString(field.Name).ToLowerInvariant();
-            var isAlways = field.Known is KnownHeader.WwwAuthenticate or KnownHeader.Location or KnownHeader.SetCookie or KnownHeader.ContentType;
+            // With a list, these two need no mention, and the content's type does.
+            var isAlways = field.Known is KnownHeader.WwwAuthenticate or KnownHeader.Location;
             if (field.Known is KnownHeader.ContentLength or KnownHeader.TransferEncoding or KnownHeader.Connection or KnownHeader.Date or KnownHeader.Server) continue;
             if (allowed.IsEmpty || isAlways || allowed.Any(match => match.IsMatch(name))) headers.Add((name, Encoding.Latin1.GetString(field.Value), true));
         }

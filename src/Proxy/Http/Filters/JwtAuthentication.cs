@@ -245,8 +245,9 @@ internal sealed class JwtAuthentication : HttpFilter
             foreach (var part in path) value = value?[part];
             return value switch
             {
-                { Text: { } text } => Encoding.UTF8.GetBytes(text),
-                { Number: { } number } => Encoding.ASCII.GetBytes(number.ToString(number == Math.Floor(number) ? "F0" : "R", CultureInfo.InvariantCulture)),
+                { Text: { Length: > 0 } text } => Encoding.UTF8.GetBytes(text),
+                // Whole ones without a sign as they are, all others with six decimals: Envoy's way, which applications parse.
+                { Number: { } number } => Encoding.ASCII.GetBytes(number.ToString(number >= 0 && number == Math.Floor(number) ? "F0" : "F6", CultureInfo.InvariantCulture)),
                 { Flag: { } flag } => flag ? "true"u8.ToArray() : "false"u8.ToArray(),
                 { Items: not null } or { Fields: not null } => Encoding.ASCII.GetBytes(Convert.ToBase64String(Json(value))),
                 _ => null,

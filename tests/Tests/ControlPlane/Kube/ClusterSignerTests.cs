@@ -76,7 +76,7 @@ public sealed class ClusterSignerTests : IAsyncLifetime
         time.Expire();
         var answer = await asked;
 
-        Assert.Equal((StatusCode.DeadlineExceeded, true), (answer.Code, answer.Problem.Contains("did not sign within 25 s")));
+        Assert.Equal((StatusCode.DeadlineExceeded, true), (answer.Code, answer.Problem.Contains("did not sign within 20 s")));
         Assert.Empty(cluster.All(KubeKinds.SigningRequest));
         Assert.Equal(1, await Counted("timeout"));
     }

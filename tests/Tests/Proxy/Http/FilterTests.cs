@@ -129,6 +129,41 @@ public sealed class FilterTests
     }
 
     [Fact]
+    public void An_authorizer_hears_what_Envoy_tells_and_of_its_denial_only_listed_fields_go_back()
+    {
+        using var rig = new ProxyRig();
+        rig.EchoServer();
+        var (authorizer, asked) = (new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 8181), "");
+        rig.Server(async wire =>
+        {
+            while (await wire.ReadHeadAsync() is { Length: > 0 } head)
+            {
+                asked = head;
+                await wire.WriteAsync("HTTP/1.1 403 No\r\nx-why: token\r\nx-more: 1\r\nset-cookie: a=b\r\nlocation: /login\r\nwww-authenticate: Basic\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}");
+            }
+        }, authorizer);
+        var settings = new ExternalAuthorizationSettings
+        {
+            Service = new("authz", TimeSpan.FromSeconds(3)), AllowedClientHeaders = [StringMatch.Exact("x-why")],
+        };
+        rig.Serve(http: s => s with { Filters = [new ExternalAuthorizationFilter("ext", settings)] });
+        rig.Use(rig.Snapshot with
+        {
+            Clusters = rig.Snapshot.Clusters.Add("authz", new()
+            {
+                Name = "authz", Endpoints = new() { Name = "authz", Localities = [new() { Endpoints = [new() { Address = SocketTarget.At(authorizer) }] }] },
+            }),
+        });
+
+        var denied = rig.Call("GET /x?y HTTP/1.1\r\nHost: a\r\nx-secret: 1\r\nauthorization: Basic eA==\r\n\r\n");
+        Assert.StartsWith("GET /x?y HTTP/1.1\r\nhost: a\r\n", asked);
+        foreach (var field in (string[])["content-length: 0", "x-envoy-internal: true", "x-envoy-expected-rq-timeout-ms: 3000", "authorization: Basic eA=="]) Assert.Contains($"\r\n{field}\r\n", asked);
+        Assert.DoesNotContain("x-secret", asked);
+        foreach (var field in (string[])["x-why: token", "location: /login", "www-authenticate: Basic", "content-type: text/plain"]) Assert.Contains($"\r\n{field}\r\n", denied);
+        foreach (var field in (string[])["x-more", "set-cookie"]) Assert.DoesNotContain(field, denied);
+    }
+
+    [Fact]
     public void An_authorizer_that_cannot_be_reached_permits_nothing()
     {
         var settings = new ExternalAuthorizationSettings { Service = new("nowhere", TimeSpan.FromSeconds(1)) };

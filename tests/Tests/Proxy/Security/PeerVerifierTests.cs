@@ -65,7 +65,7 @@ public sealed class PeerVerifierTests
     }
 
     [Fact]
-    public void A_server_only_certificate_is_refused_as_a_clients() => Refused(Root.Issue([Id], usage: "1.3.6.1.5.5.7.3.1"));
+    public void A_server_only_certificate_is_refused_as_a_clients() => Assert.False(Judge(Root.Issue([Id], usage: "1.3.6.1.5.5.7.3.1")).IsBelieved);
 
     [Fact]
     public void A_server_must_bear_a_name_the_client_expects()
@@ -136,14 +136,57 @@ public sealed class PeerVerifierTests
     [InlineData("https://cluster.local/a", false)]
     public void Identities_have_one_spelling(string text, bool isValid) => Assert.Equal(isValid, SpiffeId.TryParse(text, out _));
 
-    private static void Refused(X509Certificate2 leaf, params X509Certificate2[] chain) => Assert.False(Judge(leaf, chain).IsBelieved);
+    private static readonly PeerValidation OfTheMesh = new() { Names = [new(SubjectNameKind.Uri, StringMatch.Prefix("spiffe://cluster.local/"))] };
+
+    [Theory]
+    [InlineData("spiffe://other.domain/ns/demo/sa/client")]
+    [InlineData("spiffe://cluster.local.evil/ns/demo/sa/client")]
+    [InlineData("spiffe://evil/cluster.local/ns/demo/sa/client")]
+    public void An_identity_of_another_trust_domain_is_refused_under_the_right_root(string id) => Assert.False(Judge(Root.Issue([id]), OfTheMesh).IsBelieved);
+
+    [Fact]
+    public void A_certificate_without_a_URI_is_nobody_whatever_its_subject_says()
+    {
+        Assert.False(Judge(Root.Issue([], subject: "CN=" + Id.Replace("/", "\\/", StringComparison.Ordinal)), OfTheMesh).IsBelieved);
+        Assert.False(Judge(Root.Issue([], subject: $"CN=\"{Id}\""), OfTheMesh).IsBelieved);
+    }
+
+    [Fact]
+    public void A_client_only_certificate_is_refused_as_a_servers() => Assert.False(Judge(Root.Issue([Id], usage: "1.3.6.1.5.5.7.3.2"), new(), ofServer: true).IsBelieved);
+
+    [Fact]
+    public void Each_trust_domain_is_believed_under_its_own_roots_and_no_others()
+    {
+        var foreign = new Authority("Foreign Root");
+        var byDomain = new PeerValidation
+        {
+            RootsByTrustDomain = System.Collections.Immutable.ImmutableDictionary<string, TrustedRoots>.Empty.Add("cluster.local", Pem(Root)).Add("foreign.test", Pem(foreign)),
+        };
+        const string Theirs = "spiffe://foreign.test/ns/demo/sa/client";
+        Assert.True(Judge(Root.Issue([Id]), byDomain).IsBelieved);
+        Assert.True(Judge(foreign.Issue([Theirs]), byDomain).IsBelieved);
+        Assert.False(Judge(foreign.Issue([Id]), byDomain).IsBelieved);
+        Assert.False(Judge(Root.Issue([Theirs]), byDomain).IsBelieved);
+        Assert.False(Judge(Root.Issue(["spiffe://third.test/ns/demo/sa/client"]), byDomain).IsBelieved);
+
+        static TrustedRoots Pem(Authority authority) => SecretFromXds.Roots(Encoding.ASCII.GetBytes(authority.Certificate.ExportCertificatePem()));
+    }
+
+    // A client's certificate and a server's are judged alike.
+    private static void Refused(X509Certificate2 leaf, params X509Certificate2[] chain)
+    {
+        Assert.False(Judge(leaf, chain).IsBelieved);
+        Assert.False(Judge(leaf, new(), ofServer: true, chain).IsBelieved);
+    }
 
     private static PeerVerdict Judge(X509Certificate2 leaf, params X509Certificate2[] chain) => Judge(leaf, new(), chain);
 
-    private static PeerVerdict Judge(X509Certificate2 leaf, PeerValidation own, params X509Certificate2[] chain)
+    private static PeerVerdict Judge(X509Certificate2 leaf, PeerValidation own, params X509Certificate2[] chain) => Judge(leaf, own, ofServer: false, chain);
+
+    private static PeerVerdict Judge(X509Certificate2 leaf, PeerValidation own, bool ofServer, params X509Certificate2[] chain)
     {
         var roots = new PeerValidation { Roots = SecretFromXds.Roots(Encoding.ASCII.GetBytes(Root.Certificate.ExportCertificatePem())) };
-        var verifier = PeerVerifier.For(own, roots, "", ofServer: false, new ManualTime(Now))!;
+        var verifier = PeerVerifier.For(own, roots, "", ofServer, new ManualTime(Now))!;
         return verifier.Judge(new([leaf.RawDataMemory, .. chain.Select(c => c.RawDataMemory)]));
     }
 
@@ -184,11 +227,11 @@ public sealed class PeerVerifierTests
             return new(certificate.CopyWithPrivateKey(theirs), theirs);
         }
 
-        public X509Certificate2 Issue(string[] ids, DateTimeOffset? from = null, DateTimeOffset? to = null, bool isAuthority = false, string? usage = null)
+        public X509Certificate2 Issue(string[] ids, DateTimeOffset? from = null, DateTimeOffset? to = null, bool isAuthority = false, string? usage = null, string subject = "")
         {
             using var theirs = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-            var request = new CertificateRequest("", theirs, HashAlgorithmName.SHA256);
-            request.CertificateExtensions.Add(Names(ids));
+            var request = new CertificateRequest(subject, theirs, HashAlgorithmName.SHA256);
+            if (ids.Length > 0) request.CertificateExtensions.Add(Names(ids));
             if (isAuthority) request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
             if (usage is not null) request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new(usage)], false));
             return request.Create(Certificate.SubjectName, X509SignatureGenerator.CreateForECDsa(key), from ?? Now.AddHours(-1), to ?? Now.AddHours(23), Number());
