@@ -8,7 +8,8 @@ namespace Mesh.Net.Epoll;
 /// </summary>
 public sealed class EpollTransport : Transport
 {
-    private const int EventsPerPollMax = 256;
+    // What the first of a batch wrote waits for the last: few enough that nobody notices.
+    private const int EventsPerPollMax = 64;
 
     // The kernel packs the event on x86-64 only: 4 bytes of flags, then 8 of data, with or without 4 of padding between.
     private static readonly int EventBytes = System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64 ? 12 : 16;

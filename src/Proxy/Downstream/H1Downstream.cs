@@ -25,13 +25,12 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     private readonly HttpLimits _limits;
     private readonly H1Parser _parser;
     private readonly H1BodyReader _reader;
-    private readonly RequestHead _request = new();
-    private readonly Exchange _exchange;
     private readonly LoopTimer _discardTimer, _drainTimer;
     private readonly Action<Connection, PeerNews> _onCallerNews;
     // As for HTTP/2: many round trips within a cluster.
     private static readonly TimeSpan DrainNotice = TimeSpan.FromMilliseconds(500);
 
+    private Exchange? _present;
     private H1BodyWriter _writer;
     private bool _keepAlive, _owesContinue, _isIdle, _isDraining;
 
@@ -40,12 +39,11 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
         (_worker, _client, _io, _chain, _limits) = (worker, client, io, chain, chain.Limits);
         _parser = new(_limits);
         _reader = new(io, _limits);
-        _exchange = new(worker);
         _discardTimer = new(worker.Loop, io.Abort);
         _drainTimer = new(worker.Loop, CloseIfIdle);
         _onCallerNews = (_, news) =>
         {
-            if (news != PeerNews.SentBytes) _exchange.Cut(FailureKind.DownstreamClosed);
+            if (news != PeerNews.SentBytes) _present?.Cut(FailureKind.DownstreamClosed);
         };
     }
 
@@ -58,26 +56,32 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
 
     private HttpConnectionSettings Settings => _chain.Settings;
 
+    /// <summary>From the first byte of a request to its end; a connection that waits for the next one has none.</summary>
+    private Exchange Present => _present ??= _worker.RentExchange();
+
+    private RequestHead Request => Present.OwnRequest;
+
     /// <summary>Serves until either side has had enough.</summary>
+    [AsyncMethodBuilder(typeof(LoopMethodBuilder))]
     public async ValueTask RunAsync()
     {
         while (await ReadHeadAsync())
         {
             _client.Requests++;
-            _keepAlive = _request.KeepAlive && !IsLastRequest();
-            _owesContinue = _request.ExpectsContinue && !Settings.Proxy100Continue;
-            if (_owesContinue) _request.ExpectsContinue = false;
-            _exchange.Begin(_client, Settings, _worker.Snapshot, _request, this);
-            _reader.Begin(_request.Body);
+            _keepAlive = Request.KeepAlive && !IsLastRequest();
+            _owesContinue = Request.ExpectsContinue && !Settings.Proxy100Continue;
+            if (_owesContinue) Request.ExpectsContinue = false;
+            Present.Begin(_client, Settings, _worker.Snapshot, Request, this);
+            _reader.Begin(Request.Body);
             if (_reader.HasEnded) EndRequestAtOnce();
 
-            var failure = await _chain.Runner.RunAsync(_exchange);
+            var failure = await _chain.Runner.RunAsync(Present);
             _io.WatchPeer(null);
-            _chain.Runner.Record(_exchange);
+            _chain.Runner.Record(Present);
             if (failure is not null)
             {
                 // An answer cut short by us, not by the caller: it gets to read what was sent before the end comes.
-                if (failure.Value.Side != Side.Downstream && _exchange.ResponseStarted) await LingerAsync();
+                if (failure.Value.Side != Side.Downstream && Present.ResponseStarted) await LingerAsync();
                 _drainTimer.Disarm();
                 _io.Abort();
                 return;
@@ -85,6 +89,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
             if (!await LeaveBodyBehindAsync() || !_keepAlive) break;
         }
         _drainTimer.Disarm();
+        Rest();
         await _io.CloseGentlyAsync(Deadline.After(_io.Loop.Clock, Settings.DelayedCloseTimeout));
     }
 
@@ -125,19 +130,19 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     {
         _owesContinue = false;
         // An answer to a request that is not all here yet ends the connection, as Envoy does it: what is still to come need not be read to find the next request behind it.
-        if (head.Body.Kind == BodyKind.Tunnel || _isDraining || _worker.Pressure != Pressure.None || _worker.IsDraining && _chain.DrainsWithWorker || !_exchange.Upload.HasEnded) _keepAlive = false;
+        if (head.Body.Kind == BodyKind.Tunnel || _isDraining || _worker.Pressure != Pressure.None || _worker.IsDraining && _chain.DrainsWithWorker || !Present.Upload.HasEnded) _keepAlive = false;
         head.KeepAlive = _keepAlive;
-        var noBody = head.Status is < 200 and not 101 or 204 or 304 || _request.Method == Method.Head;
-        var endsWithConnection = H1Writer.EndsWithConnection(head.Body, _request.Version);
+        var noBody = head.Status is < 200 and not 101 or 204 or 304 || Request.Method == Method.Head;
+        var endsWithConnection = H1Writer.EndsWithConnection(head.Body, Request.Version);
         if (endsWithConnection && !noBody) _keepAlive = head.KeepAlive = false;
         _writer = new(noBody ? BodyFraming.None : endsWithConnection ? BodyFraming.UntilClose : head.Body);
-        H1Writer.WriteResponse(head, _request.Method, _request.Version, _io.Output);
+        H1Writer.WriteResponse(head, Request.Method, Request.Version, _io.Output);
     }
 
     public void WriteInterim(ResponseHead head)
     {
         _owesContinue = false;
-        H1Writer.WriteResponse(head, _request.Method, _request.Version, _io.Output);
+        H1Writer.WriteResponse(head, Request.Method, Request.Version, _io.Output);
         _io.TryFlush();
     }
 
@@ -148,11 +153,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
         _writer.End(_io, Settings.Http1.EnableTrailers ? trailers : null);
     }
 
-    public ValueTask<IoStatus> FlushAsync(Deadline deadline)
-    {
-        var status = _io.TryFlush();
-        return status == IoStatus.WouldBlock ? _io.FlushAsync(deadline) : new(status);
-    }
+    public ValueTask<IoStatus> FlushAsync(Deadline deadline) => _io.FlushWithBatchAsync(deadline);
 
     public void WatchCaller(bool watch) => _io.WatchPeer(watch ? _onCallerNews : null);
 
@@ -163,7 +164,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     private void EndRequestAtOnce()
     {
         // No body: nothing to pump, and the caller is watched from the start.
-        _exchange.Upload.EndWithoutBody();
+        Present.Upload.EndWithoutBody();
         WatchCaller(true);
     }
 
@@ -182,7 +183,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
         {
             if (!_io.Input.IsEmpty)
             {
-                var parsed = _parser.ParseRequest(_io.Input.Span, _request, out var consumed);
+                var parsed = _parser.ParseRequest(_io.Input.Span, Request, out var consumed);
                 if (parsed == ParseStatus.Done)
                 {
                     _io.Input.Consume(consumed);
@@ -200,6 +201,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
             var idle = (Settings.IdleTimeout is { } limit ? Deadline.After(clock, limit) : Deadline.Never).Sooner(new(_client.PeerEndsAt));
             if (!isInside && _isDraining) return false;
 
+            if (!isInside) Rest();
             _isIdle = !isInside;
             var status = await _io.FillAsync(isInside ? deadline : idle);
             _isIdle = false;
@@ -210,17 +212,23 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
         }
     }
 
+    private void Rest()
+    {
+        _present?.Rest();
+        _present = null;
+    }
+
     private async ValueTask RejectAsync(Failure failure)
     {
         _keepAlive = false;
         var isGone = failure.Kind == FailureKind.DownstreamClosed;
         // What the parser could not take is not shown as if it had been asked.
-        if (_parser.Error.IsCodecError || isGone) _request.Clear();
+        if (_parser.Error.IsCodecError || isGone) Request.Clear();
         _worker.Counters.ProtocolErrors++;
-        _exchange.Begin(_client, Settings, _worker.Snapshot, _request, this);
-        _exchange.Upload.EndWithoutBody();
-        await _chain.Runner.RejectAsync(_exchange, isGone ? failure : failure with { Side = Side.Local });
-        _chain.Runner.Record(_exchange);
+        Present.Begin(_client, Settings, _worker.Snapshot, Request, this);
+        Present.Upload.EndWithoutBody();
+        await _chain.Runner.RejectAsync(Present, isGone ? failure : failure with { Side = Side.Local });
+        _chain.Runner.Record(Present);
     }
 
     private async ValueTask LingerAsync()
@@ -253,14 +261,14 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     };
 
     /// <returns>False when the rest of the body did not come within its bounds: the connection cannot be used again.</returns>
-    private async ValueTask<bool> LeaveBodyBehindAsync()
-    {
-        if (_exchange.Upload.HasEnded && !_exchange.Upload.IsPumping) return true;
+    private ValueTask<bool> LeaveBodyBehindAsync() => Present.Upload.HasEnded && !Present.Upload.IsPumping ? new(true) : DiscardBodyAsync();
 
-        if (_exchange.Response.Body.Kind == BodyKind.Tunnel) _io.ShutdownWrite();
+    private async ValueTask<bool> DiscardBodyAsync()
+    {
+        if (Present.Response.Body.Kind == BodyKind.Tunnel) _io.ShutdownWrite();
         _discardTimer.Arm(Deadline.After(_io.Loop.Clock, DiscardTimeout));
-        await _exchange.Upload.DiscardAsync();
+        await Present.Upload.DiscardAsync();
         _discardTimer.Disarm();
-        return _exchange.Upload.HasEnded && _io.IsOpen;
+        return Present.Upload.HasEnded && _io.IsOpen;
     }
 }

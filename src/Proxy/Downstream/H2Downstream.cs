@@ -11,7 +11,10 @@ namespace Mesh.Proxy.Downstream;
 internal sealed class H2Downstream : ILiveConnection
 {
     private const int OutputBytesMax = 256 * 1024;
-    private const int SpareStreamsMax = 128;
+    private const int SpareStreamsMax = 1024;
+
+    // A connection that was quiet for so long lets go of what its streams had.
+    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(5);
 
     // A round trip within a cluster, many times over: streams that were under way when the drain was announced have arrived by then (RFC 9113 §6.8).
     private static readonly TimeSpan DrainNotice = TimeSpan.FromMilliseconds(500);
@@ -22,19 +25,22 @@ internal sealed class H2Downstream : ILiveConnection
     private readonly H2Session _session;
     private readonly List<H2DownstreamStream> _active = [];
     private readonly Stack<H2DownstreamStream> _spare = new();
+    private readonly H2StreamPool _streams = new();
     private readonly LoopTimer _idleTimer;
     private readonly bool _isMesh;
-    private readonly LoopTimer _drainTimer, _certificateTimer;
+    private readonly LoopTimer _drainTimer, _certificateTimer, _restTimer;
+    private long _quietSince;
     private bool _isDraining, _isLastStreamNamed, _isClosed;
 
     public H2Downstream(Worker worker, ClientConnection client, Connection io, HttpChain chain)
     {
         (_worker, _client, _io, Chain) = (worker, client, io, chain);
         _isMesh = client.Alpn == TlsContexts.MeshH2;
-        _session = new(H2Role.Server, chain.H2, _isMesh ? chain.MeshLimits : chain.Limits, io.Output, new H2StreamPool());
+        _session = new(H2Role.Server, chain.H2, _isMesh ? chain.MeshLimits : chain.Limits, io.Output, _streams);
         _idleTimer = new(io.Loop, OnIdle);
         _drainTimer = new(io.Loop, NameLastStream);
         _certificateTimer = new(io.Loop, Drain);
+        _restTimer = new(io.Loop, LetGoOfSpares);
     }
 
     public ListenerState? Keeper { get; set; }
@@ -91,7 +97,12 @@ internal sealed class H2Downstream : ILiveConnection
     {
         _active.Remove(stream);
         if (_spare.Count < SpareStreamsMax) _spare.Push(stream);
-        if (_active.Count == 0) ArmIdle();
+        if (_active.Count == 0)
+        {
+            ArmIdle();
+            _quietSince = Loop.Clock.GetTimestamp();
+            if (!_restTimer.IsArmed) _restTimer.Arm(Deadline.After(Loop.Clock, Rest));
+        }
         CloseIfDrained();
     }
 
@@ -168,6 +179,22 @@ internal sealed class H2Downstream : ILiveConnection
         if (Chain.Settings.IdleTimeout is { } idle) _idleTimer.Arm(Deadline.After(Loop.Clock, idle));
     }
 
+    private void LetGoOfSpares()
+    {
+        if (_active.Count > 0) return;
+
+        var rested = Loop.Clock.GetElapsedTime(_quietSince);
+        if (rested < Rest)
+        {
+            _restTimer.Arm(Deadline.After(Loop.Clock, Rest - rested));
+            return;
+        }
+
+        _spare.Clear();
+        _spare.TrimExcess();
+        _streams.LetGo();
+    }
+
     private void OnIdle()
     {
         if (_active.Count == 0) Drain();
@@ -199,6 +226,7 @@ internal sealed class H2Downstream : ILiveConnection
         _idleTimer.Disarm();
         _drainTimer.Disarm();
         _certificateTimer.Disarm();
+        _restTimer.Disarm();
         for (var i = _active.Count - 1; i >= 0; i--) _active[i].OnConnectionEnded();
     }
 }

@@ -12,8 +12,8 @@ internal sealed class H2DownstreamStream : IDownstreamStream
     private readonly H2Downstream _connection;
     private readonly LoopSignal _news;
     private readonly ByteQueue _received, _unsent;
-    private readonly Exchange _exchange;
     private readonly Action _onDone;
+    private Exchange _exchange = null!;
     private ValueTask _running;
     private H2Stream? _stream;
     private Headers? _trailersToSend;
@@ -26,7 +26,6 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         _news = new(connection.Loop);
         _received = new(connection.Loop.Buffers, roomMin: BufferPool.SmallBytes);
         _unsent = new(connection.Loop.Buffers, roomMin: BufferPool.SmallBytes);
-        _exchange = new(connection.Worker);
         _onDone = () => _running.GetAwaiter().GetResult();
     }
 
@@ -53,9 +52,11 @@ internal sealed class H2DownstreamStream : IDownstreamStream
     /// <summary>A request that could not be read: its stream has been reset already.</summary>
     public void Mourn(ProtocolError error)
     {
+        _exchange = _connection.Worker.RentExchange();
         _exchange.Begin(_connection.Client, _connection.Chain.Settings, _connection.Worker.Snapshot, new(), this);
         _exchange.Upload.EndWithoutBody();
         Record(error, ResponseFlag.DPE);
+        _exchange.Rest();
         _connection.GiveBack(this);
     }
 
@@ -63,6 +64,7 @@ internal sealed class H2DownstreamStream : IDownstreamStream
     {
         wire.Tag = this;
         _stream = wire;
+        _exchange = _connection.Worker.RentExchange();
         _trailersToSend = null;
         _given = 0;
         _remoteEnded = ends;
@@ -140,6 +142,8 @@ internal sealed class H2DownstreamStream : IDownstreamStream
         _stream = null;
         _received.Release();
         _unsent.Release();
+        _exchange.Rest();
+        _exchange = null!;
         _connection.GiveBack(this);
     }
 

@@ -21,9 +21,9 @@ internal static class Misdirection
     /// <summary>HTTP/1.1 clients do not share a connection among hosts: what they ask for is routed as it is.</summary>
     public static bool IsOne(Exchange exchange)
     {
-        // A host that the connection's own servers have a place for is served there, as in Istio, unless strictness was asked for.
-        if (exchange.VirtualHost is not null && exchange.Client.Chain?.Metadata.Get(MetadataName, Key)?.Text != Strict) return false;
         if (exchange.Client is not { Rivals: { } rivals, Chain: { } chain } client || exchange.Request.Version != Mesh.Http.HttpVersion.Http2) return false;
+        // A host that the connection's own servers have a place for is served there, as in Istio, unless strictness was asked for.
+        if (exchange.VirtualHost is not null && chain.Metadata.Get(MetadataName, Key)?.Text != Strict) return false;
 
         var authority = exchange.Request.Authority;
         var host = authority[..RouteIndex.PortStart(authority)];

@@ -14,9 +14,12 @@ namespace Mesh.Proxy.Http;
 /// </summary>
 internal sealed class Exchange
 {
+    private const int HeadBytesKept = 4 * 1024;
+
     private readonly Worker worker;
     private readonly LoopTimer _routeTimer, _tryTimer, _idleTimer, _durationTimer;
     private readonly LoopSignal _cut;
+    private RequestHead? _ownRequest;
     private TimeSpan _idleLimit;
     private long _movedAt;
     private readonly Dictionary<(string Filter, string Key), MetadataValue> _metadata = [];
@@ -45,7 +48,7 @@ internal sealed class Exchange
     public HttpConnectionSettings Settings { get; private set; } = null!;
     /// <summary>What the proxy had been told when the request began; later changes do not concern it.</summary>
     public Snapshot Snapshot { get; private set; } = Snapshot.Empty;
-    /// <summary>Belongs to the downstream stream, which reuses it after the end.</summary>
+    /// <summary><see cref="OwnRequest"/>, or its stream's own where a session keeps them.</summary>
     public RequestHead Request { get; private set; } = null!;
     public IDownstreamStream Downstream { get; private set; } = null!;
     /// <summary>Unique within the process.</summary>
@@ -128,6 +131,8 @@ internal sealed class Exchange
     /// <summary>The upstream's head, or <see cref="OwnResponse"/> for an answer of our own.</summary>
     public ResponseHead Response { get; set; } = null!;
     public ResponseHead OwnResponse { get; } = new();
+    /// <summary>Room for a head that has no other home.</summary>
+    public RequestHead OwnRequest => _ownRequest ??= new();
     /// <summary>Trailers of the response, when it has ended with some.</summary>
     public Headers ResponseTrailers { get; } = new();
     /// <summary>The head has been written towards the caller: from here on a failure can only cut the answer short.</summary>
@@ -192,6 +197,18 @@ internal sealed class Exchange
         if (_metadata.Count > 0) _metadata.Clear();
         if (_filterState.Count > 0) _filterState.Clear();
         if (_tried.Count > 0) _tried.Clear();
+    }
+
+    /// <summary>Back to the loop that made it: the memory of a large message goes, and so does everything by which it would hold on to a connection or to an old configuration.</summary>
+    public void Rest()
+    {
+        _ownRequest?.Headers.Trim(HeadBytesKept);
+        OwnResponse.Headers.Trim(HeadBytesKept);
+        ResponseTrailers.Trim(HeadBytesKept);
+        (Client, Settings, Request, Downstream, Response) = (null!, null!, null!, null!, OwnResponse);
+        (Snapshot, Routes, VirtualHost, Route, WeightedCluster) = (Snapshot.Empty, null, null, null, null);
+        (Cluster, Endpoint, Upstream, Span, UpstreamPeer, UpstreamTls) = (null, null, null, null, null, null);
+        worker.GiveBack(this);
     }
 
     /// <summary>What filters tell each other and the access log: dynamic metadata, by filter and key.</summary>

@@ -8,15 +8,18 @@ namespace Mesh.Proxy.Http;
 /// <summary>The body of an HTTP/1 message as it lies in a connection's input: pieces in place, nothing copied. One per connection and direction, used again for each message.</summary>
 internal sealed class H1BodyReader(Connection connection, HttpLimits limits)
 {
-    private readonly ChunkedDecoder _chunked = new(limits);
+    // Most connections never carry chunks.
+    private static readonly Headers NoTrailers = new();
+    private ChunkedDecoder? _chunked;
+    private Headers? _trailers;
     private BodyKind _kind;
     private long _left;
     private int _given;
     private bool _sawEnd;
 
-    public Headers Trailers { get; } = new();
+    public Headers Trailers => _trailers ?? NoTrailers;
 
-    public ProtocolError Problem => _chunked.Error;
+    public ProtocolError Problem => _chunked?.Error ?? default;
 
     /// <summary>The last piece was handed out (or there was none to begin with).</summary>
     public bool HasEnded { get; private set; }
@@ -25,8 +28,12 @@ internal sealed class H1BodyReader(Connection connection, HttpLimits limits)
     {
         (_kind, _left, _given, _sawEnd) = (framing.Kind, framing.Length, 0, false);
         HasEnded = framing.IsEmpty;
-        Trailers.Clear();
-        if (_kind == BodyKind.Streamed) _chunked.Reset();
+        _trailers?.Clear();
+        if (_kind != BodyKind.Streamed) return;
+
+        _trailers ??= new();
+        _chunked ??= new(limits);
+        _chunked.Reset();
     }
 
     /// <summary>Takes what was handed out last off the input. Needed before anybody else reads from the connection.</summary>
@@ -84,7 +91,7 @@ internal sealed class H1BodyReader(Connection connection, HttpLimits limits)
     private bool TryReadChunk(out BodyPiece piece)
     {
         piece = default;
-        var status = _chunked.Read(connection.Input.Span, Trailers, out var consumed, out var data);
+        var status = _chunked!.Read(connection.Input.Span, _trailers, out var consumed, out var data);
         if (status == ChunkedStatus.Data)
         {
             // The piece ends where what was consumed ends; both leave the input with the next call.
@@ -113,6 +120,6 @@ internal sealed class H1BodyReader(Connection connection, HttpLimits limits)
         var rest = connection.Input.Span[offset..];
         if (!rest.StartsWith("\r\n0\r\n\r\n"u8)) return false;
 
-        return _chunked.Read(rest, Trailers, out more, out _) == ChunkedStatus.Done;
+        return _chunked!.Read(rest, _trailers, out more, out _) == ChunkedStatus.Done;
     }
 }

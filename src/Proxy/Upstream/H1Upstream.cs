@@ -84,11 +84,7 @@ internal sealed class H1Upstream : IUpstreamStream
         if (_headRead && Head.Body.Kind == BodyKind.Tunnel) _io.ShutdownWrite();
     }
 
-    public ValueTask<IoStatus> FlushAsync(Deadline deadline)
-    {
-        var status = _io.TryFlush();
-        return status == IoStatus.WouldBlock ? _io.FlushAsync(deadline) : new(status);
-    }
+    public ValueTask<IoStatus> FlushAsync(Deadline deadline) => _io.FlushWithBatchAsync(deadline);
 
     public bool TryReadHead(ResponseHead room, out IoStatus status)
     {

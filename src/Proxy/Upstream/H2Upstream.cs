@@ -11,14 +11,19 @@ internal sealed class H2Upstream
 {
     /// <summary>More than this unsent and writers wait for the socket, whatever the peer's windows would allow.</summary>
     private const int OutputBytesMax = 256 * 1024;
-    private const int SpareStreamsMax = 128;
+    private const int SpareStreamsMax = 1024;
+
+    // A connection that was quiet for so long lets go of what its streams had.
+    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(5);
 
     private readonly ConnectionPool _pool;
     private readonly Connection _io;
     private readonly H2Session _session;
     private readonly List<H2UpstreamStream> _active = [];
     private readonly Stack<H2UpstreamStream> _spare = new();
-    private readonly LoopTimer _idleTimer;
+    private readonly H2StreamPool _streams = new();
+    private readonly LoopTimer _idleTimer, _restTimer;
+    private long _quietSince;
     private int _opened;
     private bool _closed, _draining;
 
@@ -29,8 +34,9 @@ internal sealed class H2Upstream
     {
         (_pool, Connection, _io) = (pool, connection, connection.Io);
         IsMesh = connection.Alpn == TlsContexts.MeshH2;
-        _session = new(H2Role.Client, SettingsOf(pool.Endpoint.Cluster.Config.Http2), Limits, _io.Output, new H2StreamPool());
+        _session = new(H2Role.Client, SettingsOf(pool.Endpoint.Cluster.Config.Http2), Limits, _io.Output, _streams);
         _idleTimer = new(_io.Loop, CloseIfIdle);
+        _restTimer = new(_io.Loop, LetGoOfSpares);
     }
 
     public UpstreamConnection Connection { get; }
@@ -87,7 +93,12 @@ internal sealed class H2Upstream
         if (_closed) return;
 
         if (_active.Count == 0 && (_draining || _session.IsDraining)) Close();
-        else if (_active.Count == 0 && _pool.Endpoint.Cluster.Config.IdleTimeout is { } idle) _idleTimer.Arm(Deadline.After(Loop.Clock, idle));
+        else if (_active.Count == 0)
+        {
+            if (_pool.Endpoint.Cluster.Config.IdleTimeout is { } idle) _idleTimer.Arm(Deadline.After(Loop.Clock, idle));
+            _quietSince = Loop.Clock.GetTimestamp();
+            if (!_restTimer.IsArmed) _restTimer.Arm(Deadline.After(Loop.Clock, Rest));
+        }
         _pool.RoomOnMultiplexed();
     }
 
@@ -152,6 +163,22 @@ internal sealed class H2Upstream
         else _session.Consumed(happened.Stream!, happened.Data.Length);
     }
 
+    private void LetGoOfSpares()
+    {
+        if (_active.Count > 0) return;
+
+        var rested = Loop.Clock.GetElapsedTime(_quietSince);
+        if (rested < Rest)
+        {
+            _restTimer.Arm(Deadline.After(Loop.Clock, Rest - rested));
+            return;
+        }
+
+        _spare.Clear();
+        _spare.TrimExcess();
+        _streams.LetGo();
+    }
+
     private void CloseIfIdle()
     {
         if (_active.Count == 0) Close();
@@ -172,6 +199,7 @@ internal sealed class H2Upstream
 
         _closed = true;
         _idleTimer.Disarm();
+        _restTimer.Disarm();
         _io.Close();
         _pool.Forget(this);
         for (var i = _active.Count - 1; i >= 0; i--) _active[i].OnConnectionEnded(status);

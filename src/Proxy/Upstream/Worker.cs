@@ -1,6 +1,7 @@
 using Mesh.Net;
 using Mesh.Net.Tls;
 using Mesh.Proxy.Config;
+using Mesh.Proxy.Http;
 using Mesh.Proxy.Observe;
 using Mesh.Proxy.Security;
 using Microsoft.Extensions.Logging;
@@ -13,19 +14,29 @@ internal sealed class Worker
     /// <summary>Peers whose own words are remembered; beyond it all are forgotten and heard again.</summary>
     private const int PeersMax = 4096;
 
+    /// <summary>As many exchanges as may be under way at once without being made anew.</summary>
+    private const int SpareExchangesMax = 16 * 1024;
+
+    private const int SpareExchangesMin = 64;
+
+    private static readonly TimeSpan SparesRest = TimeSpan.FromSeconds(10);
+
+    private readonly Spares<Exchange> _spareExchanges = new(SpareExchangesMax, SpareExchangesMin);
+    private readonly LoopTimer _spareTimer;
     private readonly Dictionary<string, ClusterState> _clusters = [];
     private readonly Dictionary<string, byte[]> _bytes = [];
-    private readonly byte[] _date = new byte[29];
+    private readonly byte[] _date = new byte[29], _iso = new byte[24];
     private string _lastText = "";
     private (string? Name, ClusterState? State) _lastCluster;
     private byte[] _lastBytes = [];
     private readonly Dictionary<byte[], WorkloadLabels?> _peers = new(BytesComparer.Instance);
-    private long _streamIds, _connectionIds, _dateSecond = -1;
+    private long _streamIds, _connectionIds, _dateSecond = -1, _isoMillisecond = -1;
 
     public Worker(int index, Loop loop, TlsProvider tls, ProxyNode node, LogFiles files, ILogger log)
     {
         (Index, Loop, Node, Log) = (index, loop, node, log);
         Secure = new(tls, loop.Clock);
+        _spareTimer = new(loop, LetGoOfSpares);
         Exports = new(this);
         Logs = new(loop, files, Exports);
     }
@@ -38,6 +49,7 @@ internal sealed class Worker
     public LogBuffers Logs { get; }
     /// <summary>Spans and log records on their way to collectors.</summary>
     public Exports Exports { get; }
+    public AddressTexts Addresses { get; } = new();
     /// <summary>Requests that a tap wants to see.</summary>
     public RequestSamples Samples { get; } = new();
     /// <summary>TLS contexts made ready.</summary>
@@ -70,6 +82,23 @@ internal sealed class Worker
         var state = _clusters.GetValueOrDefault(name);
         if (state is not null) _lastCluster = (name, state);
         return state;
+    }
+
+    /// <summary>An exchange for one request: a connection that waits for its next one holds none.</summary>
+    public Exchange RentExchange() => _spareExchanges.TryTake() ?? new(this);
+
+    public int SpareExchanges => _spareExchanges.Count;
+
+    public void GiveBack(Exchange exchange)
+    {
+        _spareExchanges.Keep(exchange);
+        if (_spareExchanges.HasMany && !_spareTimer.IsArmed) _spareTimer.Arm(Deadline.After(Loop.Clock, SparesRest));
+    }
+
+    private void LetGoOfSpares()
+    {
+        _spareExchanges.LetGoOfUnused();
+        if (_spareExchanges.HasMany) _spareTimer.Arm(Deadline.After(Loop.Clock, SparesRest));
     }
 
     // Ids are unique over loops without any loop asking another.
@@ -105,6 +134,19 @@ internal sealed class Worker
             Loop.Clock.GetUtcNow().TryFormat(_date, out _, "r", System.Globalization.CultureInfo.InvariantCulture);
         }
         return _date;
+    }
+
+    /// <summary>An instant as log lines write it, written once a millisecond. Valid until the next call.</summary>
+    public ReadOnlySpan<byte> IsoTime(DateTimeOffset at)
+    {
+        var millisecond = at.UtcTicks / TimeSpan.TicksPerMillisecond;
+        if (millisecond != _isoMillisecond)
+        {
+            _isoMillisecond = millisecond;
+            var line = new ByteLine(_iso);
+            TimeFormat.Iso.Write(ref line, at);
+        }
+        return _iso;
     }
 
     /// <summary>The same array for the same text, so that configured words are encoded once.</summary>

@@ -78,6 +78,29 @@ public sealed class Http1ExchangeTests
     }
 
     [Fact]
+    public void Connections_that_wait_for_their_next_request_hold_no_exchange()
+    {
+        using var rig = new ProxyRig();
+        rig.EchoServer();
+        rig.Serve();
+
+        rig.Run(async () =>
+        {
+            var wires = new[] { await rig.ConnectAsync(), await rig.ConnectAsync(), await rig.ConnectAsync() };
+            for (var round = 0; round < 2; round++)
+            {
+                foreach (var wire in wires)
+                {
+                    await wire.WriteAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+                    await wire.ReadResponseAsync();
+                }
+            }
+        });
+
+        Assert.Equal(1, rig.Worker.SpareExchanges);
+    }
+
+    [Fact]
     public void A_chunked_answer_is_passed_on_chunked()
     {
         using var rig = new ProxyRig();
