@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Numerics;
 
 namespace Mesh.Http.Hpack;
@@ -6,6 +7,7 @@ namespace Mesh.Http.Hpack;
 internal static class Huffman
 {
     private const int FastBits = 10; // every letter and digit has at most 8
+    private const int SymbolsPerRefill = 5; // 56 bits hold so many of them for certain
     private const int EndOfString = 256;
 
     private static ReadOnlySpan<byte> Lengths =>
@@ -61,6 +63,8 @@ internal static class Huffman
         var written = 0;
         while (true)
         {
+            if (at + sizeof(ulong) <= coded.Length && DecodeFast(coded, output, ref bits, ref held, ref at, ref written)) continue;
+
             while (held <= 56 && at < coded.Length)
             {
                 bits |= (ulong)coded[at++] << (56 - held);
@@ -87,6 +91,29 @@ internal static class Huffman
             bits <<= length;
             held -= length;
         }
+    }
+
+    /// <summary>Takes eight bytes at once. Bits that stand behind those counted are the stream's own: they come again, the same, with the next bytes.</summary>
+    /// <returns>False at a symbol with a long code.</returns>
+    private static bool DecodeFast(ReadOnlySpan<byte> coded, Span<byte> output, ref ulong bits, ref int held, ref int at, ref int written)
+    {
+        bits |= BinaryPrimitives.ReadUInt64BigEndian(coded[at..]) >> held;
+        at += (63 - held) >> 3;
+        held |= 56;
+        var room = output.Slice(written, SymbolsPerRefill);
+        for (var i = 0; i < room.Length; i++)
+        {
+            var entry = Fast[bits >> (64 - FastBits)];
+            var length = entry & 15;
+            if (length == 0) return false;
+
+            room[i] = (byte)(entry >> 4);
+            written++;
+            bits <<= length;
+            held -= length;
+        }
+
+        return true;
     }
 
     public static int CodedBytes(ReadOnlySpan<byte> text)

@@ -46,8 +46,8 @@ internal readonly ref struct FormatSource
             case OperatorKind.QueryParameters: return Exchange is not null && Exchange.Request.Query.Length > 1 && Bytes(ref line, Exchange.Request.Query[1..]);
             case OperatorKind.QueryParameter: return Exchange is not null && op.Arguments.Length > 0 && Query(ref line, op.Arguments[0]);
 
-            case OperatorKind.StartTime: op.Time!.Write(ref line, StartedUtc); return true;
-            case OperatorKind.EmitTime: op.Time!.Write(ref line, Worker.Loop.Clock.GetUtcNow()); return true;
+            case OperatorKind.StartTime: return Instant(ref line, op, StartedUtc);
+            case OperatorKind.EmitTime: return Instant(ref line, op, Worker.Loop.Clock.GetUtcNow());
             case OperatorKind.BytesReceived: return Number(ref line, Exchange?.RequestBytes ?? Connection!.BytesReceived);
             case OperatorKind.BytesSent: return Number(ref line, Exchange?.ResponseBytes ?? Connection!.BytesSent);
             case OperatorKind.RequestHeadersBytes: return Number(ref line, RequestHeadBytes);
@@ -395,17 +395,17 @@ internal readonly ref struct FormatSource
 
     private bool Milliseconds(ref ByteLine line, long from, long to) => from != 0 && to != 0 && Number(ref line, (long)Elapsed(from, to).TotalMilliseconds);
 
-    private static bool Address(ref ByteLine line, IPEndPoint? endPoint, bool whole)
+    private bool Address(ref ByteLine line, IPEndPoint? endPoint, bool whole)
     {
         if (endPoint is null) return false;
-        if (whole) line.Append(endPoint);
+        if (whole) line.Append(Worker.Addresses.Of(endPoint));
         else line.Append(endPoint.Address);
         return true;
     }
 
-    private static bool Target(ref ByteLine line, SocketTarget target)
+    private bool Target(ref ByteLine line, SocketTarget target)
     {
-        if (target.Ip is { } ip) line.Append(ip);
+        if (target.Ip is { } ip) line.Append(Worker.Addresses.Of(ip));
         else line.Append(target.ToString());
         return true;
     }
@@ -429,10 +429,11 @@ internal readonly ref struct FormatSource
         return true;
     }
 
-    private static bool Instant(ref ByteLine line, Operator op, DateTimeOffset? at)
+    private bool Instant(ref ByteLine line, Operator op, DateTimeOffset? at)
     {
         if (at is not { } instant) return false;
-        op.Time!.Write(ref line, instant);
+        if (ReferenceEquals(op.Time, TimeFormat.Iso)) line.Append(Worker.IsoTime(instant));
+        else op.Time!.Write(ref line, instant);
         return true;
     }
 

@@ -71,7 +71,9 @@ internal sealed class LineFormat
         {
             if (part.Kind == OperatorKind.Literal)
             {
-                line.Append(part.Bytes);
+                // Mostly the blank between two operators.
+                if (part.Bytes.Length == 1) line.Append(part.Bytes[0]);
+                else line.Append(part.Bytes);
                 continue;
             }
             var before = line.Length;
