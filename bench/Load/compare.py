@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Compares proxies by what they cost: CPU time of the proxy's processes per request (or per gigabit), in one run on one core.
 
-usage: compare.py [--proxy PATH] [--istiod PATH] [--scenario NAME ...] [--seconds 5] [--rounds 3] [--json FILE]
+usage: compare.py [--proxy PATH] [--also NAME=PATH ...] [--istiod PATH] [--scenario NAME ...] [--seconds 5] [--rounds 3] [--realtime] [--json FILE]
 
-Scenarios: h1 (HTTP/1.1 hop), pair (two sidecars, mutual TLS between), h2 (HTTP/2 hop), tcp (bulk through a TCP listener).
+Scenarios: h1 (HTTP/1.1 hop), pair (two sidecars, mutual TLS between), h2 (HTTP/2 hop), grpc (unary calls of 64 bytes, answered with 64 and trailers), tcp (bulk through a TCP listener).
+Other builds of our proxy named with --also are measured in the same rounds: before and after. --realtime keeps other work on the machine from interrupting (needs root).
 Peers that are not installed are left out: nginx, haproxy, nghttpx; Envoy when MESH_ENVOY names its binary.
 The proxy is pinned to CPU 0, load and origin to the last CPU. Rounds are interleaved; the figure is their median.
-Needs: wrk; h2load for h2.
+Needs: wrk; h2load for h2 and grpc.
 """
 import argparse
 import json
@@ -27,6 +28,7 @@ TICK = os.sysconf('SC_CLK_TCK')
 CPUS = sorted(os.sched_getaffinity(0))
 PROXY_CPU, LOAD_CPU = CPUS[0], CPUS[-1]
 BODY = b'x' * 1024
+GRPC_MESSAGE = b'\0\0\0\0\x3b' + b'x' * 59
 HOST = 'origin.bench.test'
 
 
@@ -86,12 +88,20 @@ def family(pid):
 
 
 def cpu_seconds(pids):
-    total = 0
+    """Of all of them, in their own code and in the kernel."""
+    own = kernel = 0
     for pid in pids:
         with open(f'/proc/{pid}/stat') as f:
             fields = f.read().rsplit(')', 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
+        own, kernel = own + int(fields[11]), kernel + int(fields[12])
+    return own / TICK, kernel / TICK
+
+
+def prefer(pids):
+    """Before everything else that runs on the machine, all threads there are by now."""
+    for pid in pids:
+        for thread in os.listdir(f'/proc/{pid}/task'):
+            os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(20))
 
 
 def resident_mb(pids):
@@ -124,6 +134,12 @@ class Bench:
             f.write(BODY)
         with open(self.path('www', 'big'), 'wb') as f:
             f.truncate(64 << 20)
+        os.makedirs(self.path('www', 'bench.Echo'), exist_ok=True)
+        with open(self.path('www', 'bench.Echo', 'Say'), 'wb') as f:
+            f.write(GRPC_MESSAGE)
+        self.message = self.path('message')
+        with open(self.message, 'wb') as f:
+            f.write(GRPC_MESSAGE)
         h2 = free_port()
         conf = self.write('origin.conf', f'''
 user root; worker_processes 1; daemon off; pid {self.path('origin.pid')}; error_log stderr error;
@@ -131,23 +147,24 @@ events {{ worker_connections 4096; }}
 http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {self.path('t1')}; proxy_temp_path {self.path('t2')}; fastcgi_temp_path {self.path('t3')};
   uwsgi_temp_path {self.path('t4')}; scgi_temp_path {self.path('t5')};
   server {{ listen 127.0.0.1:{port} backlog=4096; root {self.path('www')}; }}
-  server {{ listen 127.0.0.1:{h2} http2 backlog=4096; root {self.path('www')}; }} }}''')
-        self.processes.start('origin', ['nginx', '-p', self.work, '-c', conf], LOAD_CPU)
+  server {{ listen 127.0.0.1:{h2} http2 backlog=4096; root {self.path('www')};
+    location /bench.Echo {{ default_type application/grpc; error_page 405 =200 $uri; add_trailer grpc-status 0; }} }} }}''')
+        origin = self.processes.start('origin', ['nginx', '-p', self.work, '-c', conf], LOAD_CPU)
         wait_port(port)
+        if self.options.realtime:
+            prefer(family(origin.pid))
         self.origin_h2 = h2
         return port
 
     # -- peers: each returns (pids, port) for a scenario, or None
 
     def nginx(self, scenario):
-        if scenario == 'h2' or scenario == 'pair':
+        if scenario in ('h2', 'grpc', 'pair', 'tcp'):
             return None
         port = free_port()
         body = f'''http {{ access_log off; keepalive_requests 100000000; upstream o {{ server 127.0.0.1:{self.origin}; keepalive 256; keepalive_requests 100000000; }}
   client_body_temp_path {self.path('n1')}; proxy_temp_path {self.path('n2')}; fastcgi_temp_path {self.path('n3')}; uwsgi_temp_path {self.path('n4')}; scgi_temp_path {self.path('n5')};
   server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-Proto http; }} }} }}'''
-        if scenario == 'tcp':
-            return None
         conf = self.write('nginx.conf', f"user root; worker_processes 1; daemon off; pid {self.path('nginx.pid')}; error_log stderr error;\nevents {{ worker_connections 4096; }}\n{body}")
         p = self.processes.start('nginx', ['nginx', '-p', self.work, '-c', conf], PROXY_CPU)
         wait_port(port)
@@ -161,7 +178,7 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {sel
             confs = [text]
         elif scenario == 'h1':
             confs = [base + f'  mode http\n  http-reuse always\nfrontend f\n  bind 127.0.0.1:{port}\n  http-request set-header x-forwarded-proto http\n  default_backend b\nbackend b\n  server s 127.0.0.1:{self.origin}\n']
-        elif scenario == 'h2':
+        elif scenario in ('h2', 'grpc'):
             confs = [base + f'  mode http\n  http-reuse always\nfrontend f\n  bind 127.0.0.1:{port} proto h2\n  default_backend b\nbackend b\n  server s 127.0.0.1:{self.origin_h2} proto h2\n']
         else:
             middle = free_port()
@@ -184,7 +201,7 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {sel
         return pem
 
     def nghttpx(self, scenario):
-        if scenario != 'h2':
+        if scenario not in ('h2', 'grpc'):
             return None
         port = free_port()
         p = self.processes.start('nghttpx', ['nghttpx', f'--frontend=127.0.0.1,{port};no-tls', f'--backend=127.0.0.1,{self.origin_h2};;proto=h2', '--workers=1',
@@ -196,7 +213,7 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {sel
         binary = os.environ.get('MESH_ENVOY')
         if not binary or scenario in ('pair', 'tcp'):
             return None
-        port, h2 = free_port(), scenario == 'h2'
+        port, h2 = free_port(), scenario in ('h2', 'grpc')
         kind = 'type.googleapis.com/envoy.extensions'
         protocol = {'http2_protocol_options': {}} if h2 else {'http_protocol_options': {}}
         config = {'static_resources': {
@@ -234,7 +251,7 @@ http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {sel
             return self.control
         folder = self.path('config')
         os.makedirs(folder, exist_ok=True)
-        self.mesh_ports = {s: free_port() for s in ('h1', 'pair', 'h2', 'tcp')}
+        self.mesh_ports = {s: free_port() for s in ('h1', 'pair', 'h2', 'grpc', 'tcp')}
         self.b_port = free_port('127.0.0.2')
         m = self.mesh_ports
         with open(os.path.join(folder, 'bench.yaml'), 'w') as f:
@@ -250,10 +267,11 @@ spec:
   ports:
   - {{number: {m['h1']}, name: http, protocol: HTTP}}
   - {{number: {m['h2']}, name: http2, protocol: HTTP2}}
+  - {{number: {m['grpc']}, name: grpc, protocol: GRPC}}
   - {{number: {m['tcp']}, name: tcp, protocol: TCP}}
   location: MESH_EXTERNAL
   resolution: STATIC
-  endpoints: [{{address: 127.0.0.1, ports: {{http: {self.origin}, http2: {self.origin_h2}, tcp: {self.origin}}}}}]
+  endpoints: [{{address: 127.0.0.1, ports: {{http: {self.origin}, http2: {self.origin_h2}, grpc: {self.origin_h2}, tcp: {self.origin}}}}}]
 ---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -277,7 +295,7 @@ spec:
   workloadSelector: {{labels: {{app: a}}}}
   egress:
 ''')
-            for name, protocol in (('h1', 'HTTP'), ('pair', 'HTTP'), ('h2', 'HTTP2'), ('tcp', 'TCP')):
+            for name, protocol in (('h1', 'HTTP'), ('pair', 'HTTP'), ('h2', 'HTTP2'), ('grpc', 'GRPC'), ('tcp', 'TCP')):
                 f.write(f'  - {{port: {{number: {m[name]}, protocol: {protocol}, name: {name}}}, bind: 127.0.0.1, captureMode: NONE, hosts: ["bench/*"]}}\n')
             f.write(f'''---
 apiVersion: networking.istio.io/v1
@@ -329,10 +347,12 @@ spec: {{mtls: {{mode: STRICT}}}}
 
     def load(self, scenario, port):
         seconds = str(self.options.seconds)
-        pin = ['taskset', '-c', str(LOAD_CPU)]
+        pin = (['chrt', '-f', '20'] if self.options.realtime else []) + ['taskset', '-c', str(LOAD_CPU)]
         host = 'b.bench.test' if scenario == 'pair' else HOST
-        if scenario == 'h2':
-            out = subprocess.run(pin + ['h2load', '-c8', '-m32', '-t1', '-D', seconds, '--warm-up-time=1', '-H', f':authority: {HOST}', f'http://127.0.0.1:{port}/small'],
+        if scenario in ('h2', 'grpc'):
+            call = ['-d', self.message, '-H', 'content-type: application/grpc', '-H', 'te: trailers'] if scenario == 'grpc' else []
+            path = 'bench.Echo/Say' if scenario == 'grpc' else 'small'
+            out = subprocess.run(pin + ['h2load', '-c8', '-m32', '-t1', '-D', seconds, '-H', f':authority: {HOST}', *call, f'http://127.0.0.1:{port}/{path}'],
                                  capture_output=True, text=True).stdout
             line = next(li for li in out.split('\n') if li.startswith('requests:'))
             done, failed = int(line.split(' done')[0].split()[-1]), int(line.split(' failed')[0].split()[-1])
@@ -344,21 +364,36 @@ spec: {{mtls: {{mode: STRICT}}}}
         failed = sum(int(li.split(':')[1]) for li in out.split('\n') if 'Non-2xx' in li)
         return (done * 64 * 8 * (1 << 20) / 1e9, failed) if scenario == 'tcp' else (done, failed)
 
+    def start(self, scenario, name):
+        """A peer by its name; another build of ours by the name it was given. None: it does not do that."""
+        also = dict(pair.split('=', 1) for pair in self.options.also)
+        if name not in also:
+            return getattr(self, name)(scenario)
+
+        usual, self.options.proxy = self.options.proxy, also[name]
+        try:
+            return self.mesh(scenario)
+        finally:
+            self.options.proxy = usual
+
     def measure(self, scenario, name):
-        started = getattr(self, name)(scenario)
+        started = self.start(scenario, name)
         if started is None:
             return None
         processes, port = started
         try:
             pids = [pid for p in processes for pid in family(p.pid)]
             idle = resident_mb(pids)
+            if self.options.realtime:
+                prefer(pids)
             self.load_once(scenario, port)
-            before = cpu_seconds(pids)
+            own, kernel = cpu_seconds(pids)
             done, failed = self.load(scenario, port)
-            used = cpu_seconds(pids) - before
+            own, kernel = (now - before for now, before in zip(cpu_seconds(pids), (own, kernel)))
             if failed or not done:
                 print(f'  {name}: {failed} failed of {done}', file=sys.stderr)
-            return {'cost': used / max(done, 1e-9) * (1e3 if scenario == 'tcp' else 1e6), 'rate': done / self.options.seconds, 'idle_mb': idle, 'loaded_mb': resident_mb(pids), 'failed': failed}
+            each = (1e3 if scenario == 'tcp' else 1e6) / max(done, 1e-9)
+            return {'cost': (own + kernel) * each, 'own': own * each, 'kernel': kernel * each, 'rate': done / self.options.seconds, 'idle_mb': idle, 'loaded_mb': resident_mb(pids), 'failed': failed}
         finally:
             for p in processes:
                 self.processes.stop(p)
@@ -383,6 +418,8 @@ def main():
     parser.add_argument('--peer', nargs='*', default=PEERS)
     parser.add_argument('--seconds', type=int, default=5)
     parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--also', nargs='*', default=[], metavar='NAME=PATH')
+    parser.add_argument('--realtime', action='store_true')
     parser.add_argument('--json')
     parser.add_argument('--keep', action='store_true', help='keep the work folder with logs')
     options = parser.parse_args()
@@ -393,7 +430,7 @@ def main():
         for scenario in options.scenario:
             costs = {}
             for _ in range(options.rounds):
-                for name in options.peer:
+                for name in options.peer + [pair.split('=', 1)[0] for pair in options.also]:
                     if name in NEEDS and not shutil.which(NEEDS[name]):
                         continue
                     r = bench.measure(scenario, name)
@@ -407,7 +444,8 @@ def main():
             for name, rounds in costs.items():
                 cost = statistics.median(r['cost'] for r in rounds)
                 ratio = f"{cost / base:5.2f} x haproxy ({min(r['cost'] for r in rounds) / quietest:.2f} by the quietest rounds)" if base else ''
-                print(f"  {name:8} {cost:7.1f} [{min(r['cost'] for r in rounds):.1f}-{max(r['cost'] for r in rounds):.1f}] {ratio}   "
+                print(f"  {name:8} {cost:7.1f} [{min(r['cost'] for r in rounds):.1f}-{max(r['cost'] for r in rounds):.1f}] "
+                      f"(own {statistics.median(r['own'] for r in rounds):.1f}, kernel {statistics.median(r['kernel'] for r in rounds):.1f}) {ratio}   "
                       f"{statistics.median(r['rate'] for r in rounds):9.0f}/s   idle {rounds[-1]['idle_mb']:.0f} MB, loaded {rounds[-1]['loaded_mb']:.0f} MB"
                       + (f"   FAILED {sum(r['failed'] for r in rounds)}" if any(r['failed'] for r in rounds) else ''))
             sys.stdout.flush()

@@ -20,7 +20,7 @@ if (args.Length < 3)
 }
 
 var loop = new Loop(new EpollTransport(), TimeProvider.System, seed: 1);
-var roles = new Roles(loop, folder: args[1]);
+var roles = new Roles(loop, folder: args[1], resumes: args[0].EndsWith("-again", StringComparison.Ordinal));
 var port = int.Parse(args[2]);
 var number = args.Length > 3 ? int.Parse(args[3]) : 0;
 Func<ValueTask> role = args[0] switch
@@ -30,8 +30,8 @@ Func<ValueTask> role = args[0] switch
     "relay" => () => roles.ServeAsync(port, client => roles.RelayAsync(client, number)),
     "secure-out" => () => roles.ServeAsync(port, client => roles.RelaySecuredOutAsync(client, number)),
     "secure-in" => () => roles.ServeAsync(port, client => roles.RelaySecuredInAsync(client, number)),
-    "secure-origin" => () => roles.ServeAsync(port, roles.AnswerSecuredAsync),
-    "shake" => () => roles.ShakeAsync(port, number),
+    "secure-origin" or "secure-origin-again" => () => roles.ServeAsync(port, roles.AnswerSecuredAsync),
+    "shake" or "shake-again" => () => roles.ShakeAsync(port, number),
     "push" => () => roles.PushAsync(port, megabytes: number),
     "hold" => () => roles.HoldAsync(port, number, isSecured: args is [.., "tls"]),
     _ => throw new ArgumentException($"no such role: {args[0]}"),

@@ -7,7 +7,8 @@ using Mesh.Net.Tls.OpenSsl;
 namespace Mesh.NetBench;
 
 /// <summary>What a process of the benchmark does.</summary>
-internal sealed class Roles(Loop loop, string folder)
+/// <param name="resumes">TLS sessions are kept and taken up again.</param>
+internal sealed class Roles(Loop loop, string folder, bool resumes)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private static readonly byte[] Question = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n"u8.ToArray();
@@ -62,12 +63,14 @@ internal sealed class Roles(Loop loop, string folder)
         if ((await Server.HandshakeAsync(client, Soon)).Connection is { } secured) await JoinAsync(secured, await ConnectAsync(target));
     }
 
-    /// <summary>One new connection after the other, each with a full mutual handshake and one request.</summary>
+    /// <summary>One new connection after the other, each with a mutual handshake and one request. Where sessions are taken up again, all but the first must be.</summary>
     internal async ValueTask ShakeAsync(int port, int count)
     {
         for (var i = 0; i < count; i++)
         {
             var connection = await ConnectSecuredAsync(port) ?? throw new IOException($"handshake {i} failed");
+            if (resumes && i > 0 && connection is TlsConnection { IsResumed: false }) throw new IOException($"handshake {i} was a full one");
+
             await connection.WriteAsync(Question, Soon);
             if (await connection.FillAsync(Soon) != IoStatus.Ok) throw new IOException($"no answer after handshake {i}");
 
@@ -104,6 +107,7 @@ internal sealed class Roles(Loop loop, string folder)
     private TlsSettings Settings(TlsSide side) => new()
     {
         Side = side,
+        Resumption = resumes,
         Certificates = [new(File.ReadAllBytes(Path.Combine(folder, "leaf.pem")), File.ReadAllBytes(Path.Combine(folder, "leaf.key")))],
         TrustedRootsPem = File.ReadAllBytes(Path.Combine(folder, "ca.pem")),
         ClientCertificate = ClientCertificate.Required,

@@ -21,7 +21,7 @@ printf 'subjectAltName=URI:spiffe://cluster.local/ns/a/sa/b\nkeyUsage=critical,d
 openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 -extfile ext -out leaf.pem 2>/dev/null
 cat leaf.pem leaf.key >both.pem
 
-read -r origin sink haHttp haTcp haOut haIn haBulk haBulkIn relay relaySink out in outSink inSink nginxTls oursTls hold <<<"$($ours ports 17)"
+read -r origin sink haHttp haTcp haOut haIn haBulk haBulkIn relay relaySink out in outSink inSink nginxTls nginxAgain oursTls oursAgain hold <<<"$($ours ports 19)"
 cat >haproxy.cfg <<C
 global
   nbthread 1
@@ -59,7 +59,9 @@ daemon off; master_process off; worker_processes 1; pid $work/nginx.pid; error_l
 events { worker_connections 20000; }
 http { access_log off;
   server { listen 127.0.0.1:$nginxTls ssl backlog=4096; ssl_certificate leaf.pem; ssl_certificate_key leaf.key; ssl_client_certificate ca.pem; ssl_verify_client on;
-    ssl_protocols TLSv1.3; ssl_session_tickets off; ssl_session_cache off; location / { return 200 "x"; } } }
+    ssl_protocols TLSv1.3; ssl_session_tickets off; ssl_session_cache off; location / { return 200 "x"; } }
+  server { listen 127.0.0.1:$nginxAgain ssl backlog=4096; ssl_certificate leaf.pem; ssl_certificate_key leaf.key; ssl_client_certificate ca.pem; ssl_verify_client on;
+    ssl_protocols TLSv1.3; ssl_session_tickets on; location / { return 200 "x"; } } }
 C
 
 start() { local core=$1; shift; taskset -c "$core" "$@" >>"$work/log" 2>&1 & pids+=($!); started=$!; }
@@ -74,8 +76,9 @@ start 0 "$ours" secure-in . "$in" "$origin"; ourIn=$started
 start 0 "$ours" secure-out . "$outSink" "$inSink"; ourBulkOut=$started
 start 0 "$ours" secure-in . "$inSink" "$sink"; ourBulkIn=$started
 start 0 "$ours" secure-origin . "$oursTls"; ourTls=$started
+start 0 "$ours" secure-origin-again . "$oursAgain"; ourAgain=$started
 start 0 "$ours" sink . "$hold"; ourHold=$started
-for port in $origin $sink $haHttp $nginxTls $relay $out $in $oursTls $hold; do
+for port in $origin $sink $haHttp $nginxTls $relay $out $in $oursTls $oursAgain $nginxAgain $hold; do
   until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
 done
 
@@ -88,6 +91,7 @@ requests() { # name, who, port, pids
   report "$name" "$who" $(($(cpu "$@") - before)) $((count * 1000)) "us/request"
 }
 bulk() { local name=$1 who=$2 port=$3 before; shift 3; before=$(cpu "$@"); taskset -c 1 "$ours" push . "$port" 1000; report "$name" "$who" $(($(cpu "$@") - before)) 8388608 "ms/Gbit"; }
+again() { local who=$1 port=$2 pid=$3 before; before=$(cpu "$pid"); taskset -c 1 "$ours" shake-again . "$port" 1000; report "resumed handshake" "$who" $(($(cpu "$pid") - before)) 1000000000 "ms"; }
 shakes() { local who=$1 port=$2 pid=$3 before; before=$(cpu "$pid"); taskset -c 1 "$ours" shake . "$port" 300; report "full mutual handshake" "$who" $(($(cpu "$pid") - before)) 300000000 "ms"; }
 
 for _ in $(seq "$rounds"); do
@@ -96,6 +100,7 @@ for _ in $(seq "$rounds"); do
   bulk "TCP bulk" haproxy "$haTcp" "$haproxy"; bulk "TCP bulk" ours "$relaySink" "$ourBulk"
   bulk "mTLS bulk, pair" haproxy "$haBulk" "$haproxy"; bulk "mTLS bulk, pair" ours "$outSink" "$ourBulkOut" "$ourBulkIn"
   shakes nginx "$nginxTls" "$nginx"; shakes ours "$oursTls" "$ourTls"
+  again nginx "$nginxAgain" "$nginx"; again ours "$oursAgain" "$ourAgain"
 done
 
 resident() { awk '/VmRSS/ {print $2}' "/proc/$1/status"; }
