@@ -343,11 +343,16 @@ spec: {{mtls: {{mode: STRICT}}}}
                 time.sleep(0.005)
         raise RuntimeError(f'sidecar {name} is not ready, see {self.work}')
 
+    def pinned(self, seconds):
+        """Before a load generator's command. One that runs before everything else must end by itself or be ended."""
+        realtime = ['timeout', '-k', '1', str(seconds + 10), 'chrt', '-f', '20'] if self.options.realtime else []
+        return realtime + ['taskset', '-c', str(LOAD_CPU)]
+
     # -- load: returns requests (or gigabits) done
 
     def load(self, scenario, port):
         seconds = str(self.options.seconds)
-        pin = (['chrt', '-f', '20'] if self.options.realtime else []) + ['taskset', '-c', str(LOAD_CPU)]
+        pin = self.pinned(self.options.seconds)
         host = 'b.bench.test' if scenario == 'pair' else HOST
         if scenario in ('h2', 'grpc'):
             call = ['-d', self.message, '-H', 'content-type: application/grpc', '-H', 'te: trailers'] if scenario == 'grpc' else []

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Says what one sidecar takes: resident memory and the time from its start until it is ready, with the configuration of `meshctl demo`.
 
-usage: footprint.py [--proxy PATH] [--istiod PATH] [--connections 0 1000 9000] [--tls-connections 0 1000] [--starts 5] [--env NAME=VALUE ...] [--maps] [--json FILE]
+usage: footprint.py [--proxy PATH] [--istiod PATH] [--connections 0 1000 9000] [--tls-connections 0 1000] [--starts 5] [--services 0] [--env NAME=VALUE ...] [--maps] [--json FILE]
 
 The sidecar is the demo's frontend: it serves port 8000 (mutual TLS only) and calls through port 8080. First it is started a few times for the time, then once for
 memory: idle after it became ready and after 200 requests, then with idle connections: plain ones to its outbound port, TLS ones (client certificate and all) to its inbound port.
@@ -98,6 +98,11 @@ spec:
 ''')
                 if app == 'frontend':
                     f.write(f'  egress:\n  - {{port: {{number: 8080, protocol: HTTP, name: http}}, bind: {address}, captureMode: NONE, hosts: ["*/*"]}}\n')
+        with open(os.path.join(self.folder, '98-services.yaml'), 'w') as f:
+            for i in range(self.options.services):
+                addresses = ', '.join(f'{{address: 10.{i // 250}.{i % 250}.{e + 1}}}' for e in range(10))
+                f.write(f'---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: many-{i}, namespace: demo}}\n'
+                        f'spec: {{hosts: [many-{i}.demo.test], ports: [{{number: 8080, name: http, protocol: HTTP}}], location: MESH_INTERNAL, resolution: STATIC, endpoints: [{addresses}]}}\n')
         xds, http = free_port(), free_port()
         self.http = http
         self.xds = f'127.0.0.1:{xds}'
@@ -247,6 +252,7 @@ def main():
     parser.add_argument('--connections', type=int, nargs='*', default=[1000, 9000])
     parser.add_argument('--tls-connections', type=int, nargs='*', default=[1000])
     parser.add_argument('--starts', type=int, default=5)
+    parser.add_argument('--services', type=int, default=0, help='more services, each with ten endpoints, that the sidecar is told of')
     parser.add_argument('--settle', type=float, default=5, help='seconds before memory is read')
     parser.add_argument('--env', nargs='*', default=[])
     parser.add_argument('--maps', action='store_true')

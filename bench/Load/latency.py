@@ -69,7 +69,7 @@ def generate(port, rate, seconds, host):
 def run(bench, port, scenario, rate, seconds):
     """Latencies in microseconds, sorted."""
     host = 'b.bench.test' if scenario == 'pair' else compare.HOST
-    pin = (['chrt', '-f', '20'] if bench.options.realtime else []) + ['taskset', '-c', str(compare.LOAD_CPU)]
+    pin = bench.pinned(WARM + seconds)
     out = subprocess.run(pin + [sys.executable, __file__, '--generate', str(port), '--rate', str(rate), '--seconds', str(seconds), '--host', host], capture_output=True, text=True, check=True)
     return sorted(int(line) for line in out.stdout.split())
 
