@@ -66,7 +66,7 @@ internal static class Istiod
         var services = builder.Services;
         services.AddSingleton(options).AddSingleton(time).AddSingleton(authority).AddSingleton(bundle).AddSingleton(tokens);
         services.AddSingleton(Metrics.NewCustomRegistry());
-        services.AddSingleton<WorldFeed>().AddSingleton<TokenKeys>().AddSingleton(_ => new HttpClient()).AddSingleton<RefusedResources>().AddSingleton<Translator>().AddSingleton<ServedResources>();
+        services.AddSingleton<WorldFeed>().AddSingleton<TokenKeys>().AddSingleton(_ => new HttpClient()).AddSingleton<RefusedResources>().AddSingleton<Translator>();
         services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<RootsResource>().AddSingleton<MemoryTrim>().AddSingleton<PartsLeftOut>();
         services.AddSingleton(provider => new RootRotation(authority, () => provider.GetRequiredService<ProxyStreams>().WithoutRoots, time));
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();

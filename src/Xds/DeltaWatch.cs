@@ -25,7 +25,8 @@ public enum DeltaRequestKind
 /// The server's memory of one type on one delta stream: what was asked for, sent, accepted. Pure; one owner.
 /// What was sent is a reference to a shared <see cref="ResourceSet"/>, so that a thousand streams cost a thousand references.
 /// </summary>
-public sealed class DeltaWatch(string typeUrl)
+/// <param name="names">Shared by all streams; null for one that stands alone.</param>
+public sealed class DeltaWatch(string typeUrl, NamePool? names = null)
 {
     // A client that subscribes to more is broken or hostile; Envoy's largest meshes have some ten thousand clusters.
     public const int NamesMax = 200_000;
@@ -33,8 +34,9 @@ public sealed class DeltaWatch(string typeUrl)
     private const string Everything = "*";
 
     private readonly bool byCollection = Mesh.Xds.TypeUrl.IsAskedByCollection(typeUrl);
-    private readonly HashSet<string> wanted = [];
-    private readonly HashSet<string> unanswered = [];
+    private readonly NamePool names = names ?? new();
+    private NameSet wanted = NameSet.Empty;
+    private NameSet unanswered = NameSet.Empty;
     private Dictionary<string, string>? claimed;
     private ResourceSet sent = ResourceSet.Empty(typeUrl);
     private bool started, everythingUnanswered;
@@ -44,7 +46,7 @@ public sealed class DeltaWatch(string typeUrl)
     public bool IsWildcard { get; private set; }
 
     /// <summary>Names asked for one by one.</summary>
-    public IReadOnlySet<string> Wanted => wanted;
+    public NameSet Wanted => wanted;
 
     /// <summary>Of the newest response; empty before the first.</summary>
     public string NonceSent { get; private set; } = "";
@@ -65,10 +67,8 @@ public sealed class DeltaWatch(string typeUrl)
     {
         var kind = KindOf(request);
         if (kind == DeltaRequestKind.First) Start(request);
-        foreach (var name in request.ResourceNamesUnsubscribe) Forget(name);
-        foreach (var name in request.ResourceNamesSubscribe) Want(name);
-
         var asksMore = request.ResourceNamesSubscribe.Count > 0 || request.ResourceNamesUnsubscribe.Count > 0;
+        if (asksMore) Ask(request.ResourceNamesSubscribe, request.ResourceNamesUnsubscribe);
         return kind == DeltaRequestKind.Stale && asksMore ? DeltaRequestKind.Interest : kind;
     }
 
@@ -91,17 +91,17 @@ public sealed class DeltaWatch(string typeUrl)
         sent = now;
         claimed = null;
         everythingUnanswered = false;
-        unanswered.Clear();
+        unanswered = NameSet.Empty;
         NonceSent = (++serial).ToString("x");
         VersionSent = version;
         return new(TypeUrl, NonceSent, version, resources, removed, IsDelta: true);
     }
 
     /// <summary>Sends these again although they did not change, where the proxy asked for them: it has thrown its copy away.</summary>
-    public void Resend(IEnumerable<string> names)
+    public void Resend(IEnumerable<string> thrownAway)
     {
-        foreach (var name in names)
-            if (wanted.Contains(name)) unanswered.Add(name);
+        var more = thrownAway.Where(wanted.Contains).Where(name => !unanswered.Contains(name)).ToList();
+        if (more.Count > 0) unanswered = names.Share([.. unanswered, .. more]);
     }
 
     private DeltaRequestKind KindOf(DeltaDiscoveryRequest request)
@@ -133,26 +133,27 @@ public sealed class DeltaWatch(string typeUrl)
             claimed = new(request.InitialResourceVersions);
     }
 
-    private void Want(string name)
+    private void Ask(IReadOnlyList<string> more, IReadOnlyList<string> less)
     {
-        if (name == Everything)
+        var (all, owed) = (wanted.Copy(), unanswered.Copy());
+        foreach (var name in less)
         {
-            IsWildcard = true;
-            everythingUnanswered = true;
-            return;
+            if (name == Everything) IsWildcard = false;
+            all.Remove(name);
+            owed.Remove(name);
         }
-        if (wanted.Count >= NamesMax) return;
-
-        // Asked again means: send again, whatever was sent (a cluster that warms anew asks for its endpoints anew).
-        wanted.Add(name);
-        unanswered.Add(name);
-    }
-
-    private void Forget(string name)
-    {
-        if (name == Everything) IsWildcard = false;
-        wanted.Remove(name);
-        unanswered.Remove(name);
+        foreach (var name in more)
+        {
+            if (name == Everything) IsWildcard = everythingUnanswered = true;
+            else if (all.Count < NamesMax)
+            {
+                // Asked again means: send again, whatever was sent (a cluster that warms anew asks for its endpoints anew).
+                all.Add(name);
+                owed.Add(name);
+            }
+        }
+        wanted = names.Share(all);
+        unanswered = wanted.Holds(owed) ? wanted : names.Share(owed);
     }
 
     /// <summary>The usual case: the difference of two shared sets, cut down to what this proxy asked for.</summary>
@@ -166,52 +167,30 @@ public sealed class DeltaWatch(string typeUrl)
             if (Sees(resource.Name) && !unanswered.Contains(AskedAs(resource.Name))) resources.Add(resource);
         foreach (var name in difference.Removed)
             if (Sees(name) && !unanswered.Contains(AskedAs(name))) removed.Add(name);
-        AddAsked(unanswered, now, resources, removed);
-        claimed = null;
+        if (unanswered.Count > 0)
+        {
+            var asked = now.Of(unanswered, byCollection);
+            // The first answer to names: all proxies of a kind share it.
+            if (resources.Count == 0 && removed.Count == 0) return (asked.Found, asked.Missing);
+            resources.AddRange(asked.Found);
+            // A name that stands for nothing is told as removed, so that nobody waits for it.
+            removed.AddRange(asked.Missing);
+        }
         return (resources, removed);
     }
 
     /// <summary>The first answer, or the first after "everything" was asked for: all there is, less what the proxy said it has.</summary>
     private (IReadOnlyList<NamedResource>, IReadOnlyList<string>) AllThereIs(ResourceSet now)
     {
-        var resources = new List<NamedResource>(IsWildcard ? now.Count : wanted.Count);
-        var removed = new List<string>();
-        if (IsWildcard)
-            foreach (var resource in now.ByName.Values) Add(resource, resources);
-        AddAsked(wanted, now, IsWildcard ? null : resources, removed);
-        foreach (var name in claimed?.Keys ?? Enumerable.Empty<string>())
-            if (now.Find(name) is null && !wanted.Contains(name)) removed.Add(name);
-        return (resources, removed);
-    }
+        var asked = now.Of(wanted, byCollection);
+        IReadOnlyList<NamedResource> resources = IsWildcard ? now.All : asked.Found;
+        if (claimed is null) return (resources, asked.Missing);
 
-    /// <summary>What was asked for by name or by collection; a name that stands for nothing is told as removed, so that nobody waits for it.</summary>
-    private void AddAsked(HashSet<string> names, ResourceSet now, List<NamedResource>? resources, List<string> removed)
-    {
-        if (names.Count == 0) return;
-        if (!byCollection)
-        {
-            foreach (var name in names)
-                if (now.Find(name) is not { } resource) removed.Add(name);
-                else if (resources is not null) Add(resource, resources);
-            return;
-        }
-
-        var found = new HashSet<string>();
-        foreach (var resource in now.ByName.Values)
-        {
-            var collection = Mesh.Xds.TypeUrl.CollectionOf(resource.Name);
-            if (!names.Contains(collection)) continue;
-            found.Add(collection);
-            if (resources is not null) Add(resource, resources);
-        }
-        foreach (var name in names)
-            if (!found.Contains(name)) removed.Add(name);
+        var gone = claimed.Keys.Where(name => now.Find(name) is null && !wanted.Contains(name));
+        return ([.. resources.Where(IsNew)], [.. asked.Missing, .. gone]);
     }
 
     private string AskedAs(string name) => byCollection ? Mesh.Xds.TypeUrl.CollectionOf(name) : name;
 
-    private void Add(NamedResource resource, List<NamedResource> to)
-    {
-        if (claimed?.GetValueOrDefault(resource.Name) != resource.Version) to.Add(resource);
-    }
+    private bool IsNew(NamedResource resource) => claimed?.GetValueOrDefault(resource.Name) != resource.Version;
 }

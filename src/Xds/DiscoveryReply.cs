@@ -27,18 +27,27 @@ public sealed record DiscoveryReply(
         return size;
     }
 
-    public void WriteTo(IBufferWriter<byte> output)
+    public void WriteTo(IBufferWriter<byte> output) => WriteFrom(0, output, int.MaxValue);
+
+    /// <summary>Writes resources from number <paramref name="next"/> on until <paramref name="enough"/> bytes are there, and with the last one all the rest.</summary>
+    /// <returns>The number to go on from; null when everything is written.</returns>
+    public int? WriteFrom(int next, IBufferWriter<byte> output, int enough)
     {
-        WriteString(output, VersionTag, Version);
-        foreach (var resource in Resources)
+        for (var bytes = 0L; next < Resources.Count && bytes < enough; next++)
         {
+            var resource = Resources[next];
             if (!IsDelta) WriteHeader(output, ResourcesTag, resource.AnyLength);
             output.Write((IsDelta ? resource.DeltaHead : resource.AnyHead).Span);
             output.Write(resource.Body.Span);
+            bytes += resource.DeltaLength;
         }
+        if (next < Resources.Count) return next;
+
+        WriteString(output, VersionTag, Version);
         WriteString(output, TypeTag, TypeUrl);
         WriteString(output, NonceTag, Nonce);
         foreach (var name in Removed) WriteString(output, RemovedTag, name);
+        return null;
     }
 
     private static int SizeOf(string text) => text.Length == 0 ? 0 : 1 + CodedOutputStream.ComputeStringSize(text);

@@ -95,7 +95,7 @@ public sealed class SotwWatch(string typeUrl)
     private List<NamedResource>? Whole(ResourceSet now, ResourceDifference difference, bool owed)
     {
         var touched = owed || difference.Changed.Any(r => Sees(r.Name)) || difference.Removed.Any(Sees);
-        return touched ? now.ByName.Values.Where(r => Sees(r.Name)).ToList() : null;
+        return touched ? now.All.Where(r => Sees(r.Name)).ToList() : null;
     }
 
     private List<NamedResource> Partial(ResourceSet now, ResourceDifference difference)

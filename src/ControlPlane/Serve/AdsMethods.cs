@@ -23,10 +23,10 @@ internal sealed class AdsMethods : IServiceMethodProvider<AdsService>
     {
         context.AddDuplexStreamingMethod(
             new Method<DeltaDiscoveryRequest, DiscoveryReply>(MethodType.DuplexStreaming, Ads, "DeltaAggregatedResources", DeltaRequest, Reply), [],
-            (service, requests, replies, call) => service.DeltaAsync(requests, replies, call));
+            (service, requests, _, call) => service.DeltaAsync(requests, call));
         context.AddDuplexStreamingMethod(
             new Method<DiscoveryRequest, DiscoveryReply>(MethodType.DuplexStreaming, Ads, "StreamAggregatedResources", Request, Reply), [],
-            (service, requests, replies, call) => service.WholeAsync(requests, replies, call));
+            (service, requests, _, call) => service.WholeAsync(requests, call));
         context.AddDuplexStreamingMethod(
             new Method<DiscoveryRequest, DiscoveryReply>(MethodType.DuplexStreaming, Sds, "StreamSecrets", Request, Reply), [],
             (service, requests, replies, call) => service.LocalSecretsAsync(requests, replies, call));

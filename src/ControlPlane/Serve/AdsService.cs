@@ -8,16 +8,16 @@ namespace Mesh.ControlPlane.Serve;
 /// <summary>The doors of the discovery services: who comes in, and whether there is room. What happens inside is <see cref="ProxyStream"/>'s.</summary>
 internal sealed class AdsService(ProxyStreams streams, Authenticator authenticator, LocalSecrets secrets, ILogger<AdsService> log)
 {
-    public Task DeltaAsync(IAsyncStreamReader<DeltaDiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call) =>
-        ServeAsync(requests, replies, call, static (stream, request) => stream.Take(request));
+    public Task DeltaAsync(IAsyncStreamReader<DeltaDiscoveryRequest> requests, ServerCallContext call) =>
+        ServeAsync(requests, call, static (stream, request) => stream.Take(request));
 
-    public Task WholeAsync(IAsyncStreamReader<DiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call) =>
-        ServeAsync(requests, replies, call, static (stream, request) => stream.Take(request));
+    public Task WholeAsync(IAsyncStreamReader<DiscoveryRequest> requests, ServerCallContext call) =>
+        ServeAsync(requests, call, static (stream, request) => stream.Take(request));
 
     public Task LocalSecretsAsync(IAsyncStreamReader<DiscoveryRequest> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call) =>
         secrets.ServeAsync(requests, replies, call);
 
-    private async Task ServeAsync<T>(IAsyncStreamReader<T> requests, IServerStreamWriter<DiscoveryReply> replies, ServerCallContext call, Action<ProxyStream, T> take)
+    private async Task ServeAsync<T>(IAsyncStreamReader<T> requests, ServerCallContext call, Action<ProxyStream, T> take)
     {
         var (who, problem) = await authenticator.IdentifyAsync(call);
         if (problem.Length > 0)
@@ -27,7 +27,7 @@ internal sealed class AdsService(ProxyStreams streams, Authenticator authenticat
         }
 
         using var cut = CancellationTokenSource.CreateLinkedTokenSource(call.CancellationToken);
-        var stream = streams.TryOpen(replies, call.Peer, who, cut) ?? throw new RpcException(new Status(StatusCode.ResourceExhausted, "too many streams; try again later"));
+        var stream = streams.TryOpen(new(call.GetHttpContext().Response.BodyWriter), call.Peer, who, cut) ?? throw new RpcException(new Status(StatusCode.ResourceExhausted, "too many streams; try again later"));
         var sending = stream.SendAsync(cut.Token);
         try
         {

@@ -1,12 +1,13 @@
 using Envoy.Config.Route.V3;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
+using Mesh.Model.Translate;
 using Mesh.Xds;
 
 namespace Mesh.ControlPlane.Serve;
 
 /// <summary>What one proxy has been given, as Envoy's own JSON: for debug pages and tools.</summary>
-internal sealed class ProxyDump(WorldFeed feed, ServedResources served)
+internal sealed class ProxyDump(WorldFeed feed, Translator translator)
 {
     private readonly JsonFormatter formatter = new(JsonFormatter.Settings.Default.WithTypeRegistry(Registry()));
 
@@ -16,9 +17,9 @@ internal sealed class ProxyDump(WorldFeed feed, ServedResources served)
         if (feed.Current is not { } now || stream.Proxy is not { } proxy) return null;
         if (typeUrl == TypeUrl.Secret) return [];
 
-        var configuration = served.For(now.World, proxy);
-        var hosts = typeUrl == TypeUrl.Routes ? served.Of(configuration, TypeUrl.VirtualHost).ByName.Values.ToLookup(host => TypeUrl.CollectionOf(host.Name)) : null;
-        return [.. served.Of(configuration, typeUrl).ByName.Values.Select(r => (r.Name, r.Version, Json(hosts is null ? r : WithHosts(r, hosts[r.Name]))))];
+        var configuration = translator.For(now.World, proxy);
+        var hosts = typeUrl == TypeUrl.Routes ? configuration.VirtualHosts.All.ToLookup(host => TypeUrl.CollectionOf(host.Name)) : null;
+        return [.. configuration.Of(typeUrl).All.Select(r => (r.Name, r.Version, Json(hosts is null ? r : WithHosts(r, hosts[r.Name]))))];
     }
 
     /// <summary>A route table with the hosts that are sent one by one.</summary>

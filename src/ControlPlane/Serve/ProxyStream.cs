@@ -4,7 +4,6 @@ using Mesh.ControlPlane.Ca;
 using Mesh.Model.Translate;
 using Mesh.Model.World;
 using Mesh.Xds;
-using ResourceSet = Mesh.Xds.ResourceSet;
 
 namespace Mesh.ControlPlane.Serve;
 
@@ -13,7 +12,7 @@ namespace Mesh.ControlPlane.Serve;
 /// is merged into it, so that a slow proxy costs nothing but its own delay. State is guarded by one lock that is never held while waiting.
 /// </summary>
 internal sealed class ProxyStream(
-    IServerStreamWriter<DiscoveryReply> replies, string peer, CallerIdentity? who, CancellationTokenSource cut, ProxyStreams owner, TimeProvider time) : IDisposable
+    ReplyWriter replies, string peer, CallerIdentity? who, CancellationTokenSource cut, ProxyStreams owner, TimeProvider time) : IDisposable
 {
     // A proxy asks for each of a dozen types and answers each response; more than this waiting to be looked at is not a proxy's way.
     private const int RequestsWaitingMax = 256;
@@ -26,7 +25,7 @@ internal sealed class ProxyStream(
     private readonly HashSet<string> asked = [];
     private TaskCompletionSource? drained;
     private int unanswered;
-    private Mesh.Xds.NamedResource? rootsSent;
+    private NamedResource? rootsSent;
 
     public string Id { get; private set; } = peer;
     public string Peer { get; } = peer;
@@ -63,7 +62,7 @@ internal sealed class ProxyStream(
         lock (guard)
         {
             if (!Introduce(request.Node)) return;
-            if (!delta.TryGetValue(request.TypeUrl, out var watch)) delta[request.TypeUrl] = watch = new(request.TypeUrl);
+            if (!delta.TryGetValue(request.TypeUrl, out var watch)) delta[request.TypeUrl] = watch = new(request.TypeUrl, owner.Names);
             var kind = watch.Take(request);
             owner.Note(this, request.TypeUrl, kind, watch.Error);
             if (kind is DeltaRequestKind.First or DeltaRequestKind.Interest) Ask(request.TypeUrl);
@@ -125,7 +124,7 @@ internal sealed class ProxyStream(
     }
 
     /// <summary>What is to be sent now, in order. Empty when nothing; then the proxy has all of <paramref name="now"/>.</summary>
-    public IReadOnlyList<DiscoveryReply> Replies(PublishedWorld now, ServedResources served)
+    public IReadOnlyList<DiscoveryReply> Replies(PublishedWorld now, Translator translator)
     {
         lock (guard)
         {
@@ -138,21 +137,21 @@ internal sealed class ProxyStream(
             drained = null;
             if (Proxy is null || types.Count == 0) return [];
 
-            var configuration = served.For(now.World, Proxy);
+            var configuration = translator.For(now.World, Proxy);
             var list = new List<DiscoveryReply>();
             foreach (var type in TypeUrl.PushOrder.Where(types.Contains).Concat(types.Except(TypeUrl.PushOrder)))
-                if (Reply(type, now, configuration, served) is { } reply) list.Add(reply);
+                if (Reply(type, now, configuration) is { } reply) list.Add(reply);
             if (all) SerialSent = now.Serial;
             return list;
         }
     }
 
     /// <param name="waitMax">A reader that takes longer is cut: it would hold its response in our memory.</param>
-    public async Task WriteAsync(DiscoveryReply reply, TimeSpan waitMax, CancellationToken cancellation)
+    public async Task WriteAsync(DiscoveryReply reply, int bytes, TimeSpan waitMax, CancellationToken cancellation)
     {
         try
         {
-            await replies.WriteAsync(reply, cancellation).WaitAsync(waitMax, time, cancellation);
+            await replies.WriteAsync(reply, bytes, cancellation).WaitAsync(waitMax, time, cancellation);
         }
         catch (TimeoutException)
         {
@@ -192,9 +191,9 @@ internal sealed class ProxyStream(
         }
     }
 
-    private DiscoveryReply? Reply(string type, PublishedWorld now, ProxyConfiguration configuration, ServedResources served)
+    private DiscoveryReply? Reply(string type, PublishedWorld now, ProxyConfiguration configuration)
     {
-        var set = SetOf(type, configuration, served);
+        var set = SetOf(type, configuration);
         if (!delta.TryGetValue(type, out var watch)) return whole[type].Send(set, now.Version);
 
         var reply = watch.Send(set, now.Version);
@@ -205,17 +204,17 @@ internal sealed class ProxyStream(
         return reply;
     }
 
-    private ResourceSet SetOf(string type, ProxyConfiguration configuration, ServedResources served)
+    private ResourceSet SetOf(string type, ProxyConfiguration configuration)
     {
         if (type == TypeUrl.Secret)
         {
             // Keys leave only to whom has proved who it is, and only where it lives. Roots are no secret.
-            var keys = Who?.Namespace == Proxy!.Namespace ? served.Of(configuration, type) : ResourceSet.Empty(type);
+            var keys = Who?.Namespace == Proxy!.Namespace ? configuration.Of(type) : ResourceSet.Empty(type);
             return delta.TryGetValue(type, out var secrets) && secrets.Wanted.Contains(MeshRoots.Name) ? owner.Roots.With(keys) : keys;
         }
-        if (Node!.Generator != "grpc") return served.Of(configuration, type);
+        if (Node!.Generator != "grpc") return configuration.Of(type);
 
-        return owner.Proxyless.Of(configuration, type, delta.TryGetValue(type, out var watch) ? watch.Wanted : whole[type].Wanted);
+        return owner.Proxyless.Of(configuration, type, delta.TryGetValue(type, out var watch) ? watch.Wanted : (IEnumerable<string>)whole[type].Wanted);
     }
 
     private void Ask(string type)

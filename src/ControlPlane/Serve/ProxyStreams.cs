@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Grpc.Core;
 using Mesh.ControlPlane.Ca;
+using Mesh.Model.Translate;
 using Mesh.Xds;
 
 namespace Mesh.ControlPlane.Serve;
@@ -15,7 +16,7 @@ internal sealed class ProxyStreams : IDisposable
     private readonly ILogger<ProxyStreams> log;
     private int count;
 
-    public ProxyStreams(Options options, WorldFeed feed, ServedResources served, ProxylessView proxyless, RootsResource roots, TrustBundle bundle, ServeMetrics metrics, TimeProvider time, ILogger<ProxyStreams> log)
+    public ProxyStreams(Options options, WorldFeed feed, Translator translator, ProxylessView proxyless, RootsResource roots, TrustBundle bundle, ServeMetrics metrics, TimeProvider time, ILogger<ProxyStreams> log)
     {
         (this.options, this.metrics, this.time, this.log) = (options, metrics, time, log);
         Proxyless = proxyless;
@@ -24,7 +25,7 @@ internal sealed class ProxyStreams : IDisposable
         {
             foreach (var stream in open.Keys) stream.NewsOfRoots();
         };
-        Pushes = new(feed, served, metrics, time);
+        Pushes = new(feed, translator, metrics, time);
         feed.Published += _ =>
         {
             foreach (var stream in open.Keys) stream.News();
@@ -34,6 +35,7 @@ internal sealed class ProxyStreams : IDisposable
     public PushQueue Pushes { get; }
     public ProxylessView Proxyless { get; }
     public RootsResource Roots { get; }
+    public NamePool Names { get; } = new();
 
     public IReadOnlyList<ProxyStream> All => [.. open.Keys.Where(s => s.Proxy is not null).OrderBy(s => s.Id, StringComparer.Ordinal)];
 
@@ -43,7 +45,7 @@ internal sealed class ProxyStreams : IDisposable
     public void Dispose() => Pushes.Dispose();
 
     /// <returns>Null when there is no room.</returns>
-    public ProxyStream? TryOpen(IServerStreamWriter<DiscoveryReply> replies, string peer, CallerIdentity? who, CancellationTokenSource cut)
+    public ProxyStream? TryOpen(ReplyWriter replies, string peer, CallerIdentity? who, CancellationTokenSource cut)
     {
         if (Interlocked.Increment(ref count) > options.StreamsMax)
         {

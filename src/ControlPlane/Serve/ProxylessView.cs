@@ -8,8 +8,6 @@ using Envoy.Extensions.Filters.Network.HttpConnectionManager.V3;
 using Google.Protobuf.WellKnownTypes;
 using Mesh.Model.Translate;
 using Mesh.Xds;
-using NamedResource = Mesh.Xds.NamedResource;
-using ResourceSet = Mesh.Xds.ResourceSet;
 using WireType = Mesh.Xds.TypeUrl;
 
 namespace Mesh.ControlPlane.Serve;
@@ -18,16 +16,16 @@ namespace Mesh.ControlPlane.Serve;
 /// The same configuration for gRPC clients without a proxy (GENERATOR=grpc). They ask for a listener by the name they dial, <c>host:port</c>, and understand
 /// a part of Envoy's messages: routes, weights, endpoints and simple balancing are kept, the rest is left away.
 /// </summary>
-internal sealed class ProxylessView(ServedResources served)
+internal sealed class ProxylessView
 {
-    private readonly ConditionalWeakTable<Mesh.Model.Translate.NamedResource, RouteConfiguration> tables = [];
+    private readonly ConditionalWeakTable<NamedResource, RouteConfiguration> tables = [];
 
-    public ResourceSet Of(ProxyConfiguration configuration, string typeUrl, IReadOnlySet<string> wanted) => typeUrl switch
+    public ResourceSet Of(ProxyConfiguration configuration, string typeUrl, IEnumerable<string> wanted) => typeUrl switch
     {
         WireType.Listener => ResourceSet.Of(typeUrl, wanted.Select(name => Listener(configuration, name)).OfType<NamedResource>()),
         WireType.Routes => ResourceSet.Of(typeUrl, wanted.Select(name => Routes(configuration, name)).OfType<NamedResource>()),
         WireType.Cluster => ResourceSet.Of(typeUrl, wanted.Select(name => Simple(configuration, name)).OfType<NamedResource>()),
-        _ => served.Of(configuration, typeUrl),
+        _ => configuration.Of(typeUrl),
     };
 
     private static NamedResource? Listener(ProxyConfiguration configuration, string name)

@@ -1,15 +1,17 @@
+using Mesh.Model.Translate;
+
 namespace Mesh.ControlPlane.Serve;
 
 /// <summary>
 /// How many proxies are worked for at a time. A proxy is in the queue once, however much news there is: it takes what is newest when its
 /// turn comes. A slow reader gives its turn back while it reads.
 /// </summary>
-internal sealed class PushQueue(WorldFeed feed, ServedResources served, ServeMetrics metrics, TimeProvider time) : IDisposable
+internal sealed class PushQueue(WorldFeed feed, Translator translator, ServeMetrics metrics, TimeProvider time) : IDisposable
 {
     // Translating is processor work; more at a time than processors only adds memory.
     private static readonly int ConcurrentMax = Math.Max(2, Environment.ProcessorCount);
 
-    // Responses of this size are few at a time: each stands in memory until its reader has taken it.
+    // Responses of this size are few at a time: those that are being read at once share what memory the buffers of so many readers take.
     private const int LargeBytes = 256 * 1024;
     private const int LargeAtOnceMax = 16;
     private static readonly TimeSpan WriteMax = TimeSpan.FromSeconds(30);
@@ -34,7 +36,7 @@ internal sealed class PushQueue(WorldFeed feed, ServedResources served, ServeMet
             if (now is null) return;
 
             var began = time.GetTimestamp();
-            replies = stream.Replies(now, served);
+            replies = stream.Replies(now, translator);
             if (replies.Count > 0) metrics.PushTime.Observe(time.GetElapsedTime(began).TotalSeconds);
         }
         finally
@@ -48,14 +50,14 @@ internal sealed class PushQueue(WorldFeed feed, ServedResources served, ServeMet
             metrics.Sent(reply, bytes);
             if (bytes < LargeBytes)
             {
-                await stream.WriteAsync(reply, WriteMax, cancellation);
+                await stream.WriteAsync(reply, bytes, WriteMax, cancellation);
                 continue;
             }
 
             await large.WaitAsync(cancellation);
             try
             {
-                await stream.WriteAsync(reply, WriteMax, cancellation);
+                await stream.WriteAsync(reply, bytes, WriteMax, cancellation);
             }
             finally
             {

@@ -32,7 +32,7 @@ internal sealed class RootsResource(CertificateAuthority authority, TrustBundle 
         }
     }
 
-    public ResourceSet With(ResourceSet others) => ResourceSet.Of(others.TypeUrl, [Current, .. others.ByName.Values]);
+    public ResourceSet With(ResourceSet others) => ResourceSet.Of(others.TypeUrl, [Current, .. others.All]);
 
     private Secret Message(TrustAnchors anchors)
     {

@@ -23,14 +23,14 @@ internal static class GatewayTranslation
         var (listeners, tables, secrets) = GatewayListeners.Build(view, servers, observed, ServerPolicies.For(view, attached));
         return new()
         {
-            Clusters = ResourceSet.Of(clusters.ToImmutable(), before?.Clusters),
+            Clusters = ResourceSet.Of(TypeUrl.Cluster, clusters.ToImmutable(), before?.Clusters),
             Endpoints = twins
-                ? ResourceSet.Of([.. endpoints.Items, .. SniClusters.Endpoints(endpoints.Items, parts)], before?.Endpoints)
-                : parts.Set(endpoints, before?.Endpoints),
-            Listeners = ResourceSet.Of([.. listeners.Select(listener => parts.Share(listener.Name, Patching.Apply(TcpMetrics.Add(listener, observed), view.Patches, "GATEWAY")))], before?.Listeners),
-            Routes = ResourceSet.Of([.. tables.Select(table => parts.Share(table.Key, Patching.Apply(GatewayRoutes.Build(view, table.Key, table.Value), view.Patches, "GATEWAY")))], before?.Routes),
+                ? ResourceSet.Of(TypeUrl.Endpoints, [.. endpoints.Items, .. SniClusters.Endpoints(endpoints.Items, parts)], before?.Endpoints)
+                : parts.Set(TypeUrl.Endpoints, endpoints, before?.Endpoints),
+            Listeners = ResourceSet.Of(TypeUrl.Listener, [.. listeners.Select(listener => parts.Share(listener.Name, Patching.Apply(TcpMetrics.Add(listener, observed), view.Patches, "GATEWAY")))], before?.Listeners),
+            Routes = ResourceSet.Of(TypeUrl.Routes, [.. tables.Select(table => parts.Share(table.Key, Patching.Apply(GatewayRoutes.Build(view, table.Key, table.Value), view.Patches, "GATEWAY")))], before?.Routes),
             KeptAlive = [shared, endpoints],
-            Secrets = ResourceSet.Of([.. GatewaySecrets.All(secrets.Concat(OutboundClusters.Credentials(view)), view).Select(secret => parts.Share(secret.Name, secret.Secret))], before?.Secrets),
+            Secrets = ResourceSet.Of(TypeUrl.Secret, [.. GatewaySecrets.All(secrets.Concat(OutboundClusters.Credentials(view)), view).Select(secret => parts.Share(secret.Name, secret.Secret))], before?.Secrets),
         };
     }
 }

@@ -1,7 +1,11 @@
 using Istio.Networking.Nds.V1;
+using Mesh.Model.Resources;
 using Mesh.Model.World;
 
 namespace Mesh.Model.Translate;
+
+/// <summary>Everything that can change the name table of the services in a scope.</summary>
+internal sealed record NamesKey(MeshConfig Mesh, Seen Seen, object EndpointIdentity);
 
 /// <summary>Istio's name table (NDS): what a proxy that answers DNS for its pod says to names of the mesh.</summary>
 internal static class NameTables
@@ -10,7 +14,13 @@ internal static class NameTables
 
     public static ResourceSet Build(View view, Parts parts, ResourceSet? before)
     {
-        if (!view.Shape.AnswersDns) return ResourceSet.Empty;
+        if (!view.Shape.AnswersDns) return ResourceSet.Empty(TypeUrl.NameTable);
+        var key = new NamesKey(view.Mesh, view.Scope.Seen, view.World.EndpointIdentity);
+        return ResourceSet.Of(TypeUrl.NameTable, [parts.NameTables.Get(key, _ => NamedResource.Of(Name, Table(view)))], before);
+    }
+
+    private static NameTable Table(View view)
+    {
         var table = new NameTable();
         foreach (var service in view.Scope.Services.OrderBy(service => service.Host, StringComparer.Ordinal))
         {
@@ -22,7 +32,7 @@ internal static class NameTables
             foreach (var endpoint in service.Ports.SelectMany(port => view.World.EndpointsOf(service).For(port.Number)).Where(endpoint => endpoint.Hostname.Length > 0).DistinctBy(endpoint => endpoint.Hostname))
                 Add(table, service, $"{endpoint.Hostname}.{service.Host}", [endpoint.Address], view);
         }
-        return ResourceSet.Of([parts.Share(Name, table)], before);
+        return table;
     }
 
     private static void Add(NameTable table, MeshService service, string host, List<string> addresses, View view)

@@ -12,13 +12,13 @@ public sealed class ProxyConfiguration
     public required ResourceSet Routes { get; init; }
 
     /// <summary>Certificates of gateways under their SDS names; asked for by name.</summary>
-    public ResourceSet Secrets { get; init; } = ResourceSet.Empty;
+    public ResourceSet Secrets { get; init; } = ResourceSet.Empty(TypeUrl.Secret);
 
     /// <summary>Istio's name table (NDS) for proxies that answer DNS; one resource.</summary>
-    public ResourceSet Names { get; init; } = ResourceSet.Empty;
+    public ResourceSet Names { get; init; } = ResourceSet.Empty(TypeUrl.NameTable);
 
     /// <summary>Virtual hosts one by one, for proxies that take them so (VHDS).</summary>
-    public ResourceSet VirtualHosts { get; init; } = ResourceSet.Empty;
+    public ResourceSet VirtualHosts { get; init; } = ResourceSet.Empty(TypeUrl.VirtualHost);
 
     /// <summary>Shared lists that live as long as this; the memos hold them weakly.</summary>
     internal ImmutableArray<object> KeptAlive { get; init; } = [];
@@ -26,10 +26,13 @@ public sealed class ProxyConfiguration
     /// <summary>What all but the endpoints were made from.</summary>
     internal ConfigurationBasis? Basis { get; init; }
 
+    /// <summary>The workload's own part; null for gateways.</summary>
+    internal OwnPart? Own { get; init; }
+
     /// <summary>A copy with only some listeners, for showing.</summary>
     public ProxyConfiguration WithListeners(Func<string, bool> keep) => new()
     {
-        Clusters = Clusters, Endpoints = Endpoints, Routes = Routes, Listeners = ResourceSet.Of([.. Listeners.All.Where(listener => keep(listener.Name))], null),
+        Clusters = Clusters, Endpoints = Endpoints, Routes = Routes, Listeners = ResourceSet.Of(TypeUrl.Listener, [.. Listeners.All.Where(listener => keep(listener.Name))], null),
     };
 
     internal ProxyConfiguration WithEndpoints(ResourceSet endpoints, object keptAlive) => new()
@@ -42,33 +45,23 @@ public sealed class ProxyConfiguration
         Names = Names,
         VirtualHosts = VirtualHosts,
         Basis = Basis,
+        Own = Own,
         KeptAlive = [.. KeptAlive.RemoveAt(KeptAlive.Length - 1), keptAlive],
     };
 
     /// <summary>The set for a type URL; empty for types that the mesh does not serve.</summary>
     public ResourceSet Of(string typeUrl) => typeUrl switch
     {
-        TypeUrls.Cluster => Clusters,
-        TypeUrls.Endpoint => Endpoints,
-        TypeUrls.Listener => Listeners,
-        TypeUrls.Route => Routes,
-        TypeUrls.Secret => Secrets,
-        TypeUrls.VirtualHost => VirtualHosts,
-        TypeUrls.NameTable => Names,
-        _ => ResourceSet.Empty,
+        TypeUrl.Cluster => Clusters,
+        TypeUrl.Endpoints => Endpoints,
+        TypeUrl.Listener => Listeners,
+        TypeUrl.Routes => Routes,
+        TypeUrl.Secret => Secrets,
+        TypeUrl.VirtualHost => VirtualHosts,
+        TypeUrl.NameTable => Names,
+        _ => ResourceSet.Empty(typeUrl),
     };
 }
 
 /// <summary>While these are the same objects, only endpoints can have changed.</summary>
 internal sealed record ConfigurationBasis(Scope Scope, Policies Policies, object EndpointIdentity, object FetchedKeys);
-
-internal static class TypeUrls
-{
-    public const string Cluster = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
-    public const string Endpoint = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
-    public const string Listener = "type.googleapis.com/envoy.config.listener.v3.Listener";
-    public const string Route = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
-    public const string VirtualHost = "type.googleapis.com/envoy.config.route.v3.VirtualHost";
-    public const string Secret = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
-    public const string NameTable = "type.googleapis.com/istio.networking.nds.v1.NameTable";
-}

@@ -11,7 +11,7 @@ namespace Mesh.Model.Translate;
 /// var proxy = ProxyNodes.From(discoveryRequest.Node);         // or ProxyNode.Parse(...)
 /// var config = translator.For(world, proxy);                  // any thread; shared between proxies of one kind
 /// config.Of(typeUrl).All                                      // name, version, bytes
-/// config.Clusters.ChangesSince(sentBefore.Clusters)           // computed once for all proxies of a kind
+/// config.Clusters.Since(sentBefore.Clusters)                  // computed once for all proxies of a kind
 /// </code>
 /// Pure: equal inputs give equal bytes. Results are memoised by their inputs alone.
 /// </summary>

@@ -34,11 +34,16 @@ public sealed class DestinationRuleIndex
 {
     private readonly Dictionary<string, ByHost> own = [];
     private readonly Dictionary<string, ByHost> exported = [];
-    private readonly ByHost rootPrivate = new();
+    private readonly ByHost rootPrivate;
     private readonly string rootNamespace;
+    private readonly Dictionary<DestinationRule, MergedRule> alone = [];
+    private readonly Dictionary<DestinationRule, MergedRule>? known;
 
-    public DestinationRuleIndex(ImmutableArray<DestinationRule> byAge, MeshConfig mesh)
+    /// <param name="before">Of the same mesh: what stands there alone and did not change is taken over, so that whatever was made of it stays.</param>
+    internal DestinationRuleIndex(ImmutableArray<DestinationRule> byAge, MeshConfig mesh, DestinationRuleIndex? before = null)
     {
+        known = before?.alone;
+        rootPrivate = new(this);
         rootNamespace = mesh.RootNamespace;
         foreach (var rule in byAge)
         {
@@ -48,6 +53,7 @@ public sealed class DestinationRuleIndex
             if (Exports.LeaveHome(exportTo, rule.Namespace)) Of(exported, rule.Namespace).Add(host, rule, exportTo);
             else if (rule.Namespace == rootNamespace) rootPrivate.Add(host, rule, exportTo);
         }
+        known = null;
     }
 
     public MergedRule? For(string clientNamespace, LabelSet clientLabels, string host, string serviceNamespace)
@@ -58,9 +64,16 @@ public sealed class DestinationRuleIndex
             ?? exported.GetValueOrDefault(rootNamespace)?.Find(host, clientNamespace, clientLabels, checksExport: true);
     }
 
-    private static ByHost Of(Dictionary<string, ByHost> map, string ns) => map.TryGetValue(ns, out var found) ? found : map[ns] = new();
+    private ByHost Of(Dictionary<string, ByHost> map, string ns) => map.TryGetValue(ns, out var found) ? found : map[ns] = new(this);
 
-    private sealed class ByHost
+    /// <summary>The same object in all lists that hold the rule without another beside it.</summary>
+    private MergedRule Alone(DestinationRule rule, string host, ImmutableArray<string> exportTo)
+    {
+        if (alone.TryGetValue(rule, out var made)) return made;
+        return alone[rule] = known?.GetValueOrDefault(rule) ?? new(rule, host, exportTo, rule.TrafficPolicy, [.. rule.Subsets.DistinctBy(subset => subset.Name)]);
+    }
+
+    private sealed class ByHost(DestinationRuleIndex index)
     {
         private readonly Dictionary<string, List<MergedRule>> exact = [];
         private readonly List<string> wildcards = [];
@@ -82,7 +95,7 @@ public sealed class DestinationRuleIndex
                     rules[i] = rules[i].With(rule);
                     return;
                 }
-            rules.Add(new(rule, host, exportTo, rule.TrafficPolicy, Distinct(rule.Subsets)));
+            rules.Add(index.Alone(rule, host, exportTo));
         }
 
         public MergedRule? Find(string host, string clientNamespace, LabelSet clientLabels, bool checksExport)
@@ -105,7 +118,5 @@ public sealed class DestinationRuleIndex
             }
             return plain;
         }
-
-        private static ImmutableArray<Subset> Distinct(ImmutableArray<Subset> subsets) => [.. subsets.DistinctBy(subset => subset.Name)];
     }
 }

@@ -52,6 +52,8 @@ public sealed class ServiceEndpoints(ImmutableSortedDictionary<int, ImmutableArr
 
     public ImmutableArray<Endpoint> For(int port) => ports.TryGetValue(port, out var endpoints) ? endpoints : [];
 
+    public static bool AllHaveSidecars(ImmutableArray<Endpoint> endpoints) => !endpoints.IsEmpty && endpoints.All(endpoint => endpoint.SpeaksMutualTls);
+
     /// <summary>Keeps the predecessor's objects wherever the content is the same.</summary>
     public static ServiceEndpoints Of(SortedDictionary<int, List<Endpoint>> ports, ServiceEndpoints? before)
     {

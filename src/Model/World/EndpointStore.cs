@@ -51,7 +51,8 @@ internal sealed class EndpointStore
         }
     }
 
-    public void Refresh(ImmutableArray<MeshService> services, Dictionary<ResourceKey, Resource> resources, ImmutableArray<WorkloadEntry> workloads)
+    /// <param name="callersChoose">Some rule lets callers keep the address that they chose: then it matters whether every endpoint has a sidecar.</param>
+    public void Refresh(ImmutableArray<MeshService> services, Dictionary<ResourceKey, Resource> resources, ImmutableArray<WorkloadEntry> workloads, bool callersChoose)
     {
         var listChanged = known != services;
         if (listChanged)
@@ -85,7 +86,8 @@ internal sealed class EndpointStore
                 name => inNamespace?.GetValueOrDefault(name), podsByIp.GetValueOrDefault, Node);
             var after = EndpointConversion.Build(inputs, before);
             if (ReferenceEquals(before, after)) continue;
-            if (before is null || before.Accounts != after.Accounts || service.Resolution != Resolution.Sent) Identity = new();
+            if (before is null || before.Accounts != after.Accounts || service.Resolution != Resolution.Sent || service.IsHeadless || LooksOtherwise(service, before, after, callersChoose))
+                Identity = new();
             made[service] = after;
             snapshot = null;
         }
@@ -97,6 +99,27 @@ internal sealed class EndpointStore
     }
 
     public Dictionary<MeshService, ServiceEndpoints> Snapshot() => snapshot ??= new(made);
+
+    /// <summary>True when another port stands behind a port than was said of it, or when callers may no longer, or only now, take every endpoint to have a sidecar.</summary>
+    private static bool LooksOtherwise(MeshService service, ServiceEndpoints before, ServiceEndpoints after, bool callersChoose)
+    {
+        foreach (var port in service.Ports)
+        {
+            var (old, now) = (before.For(port.Number), after.For(port.Number));
+            if (old == now) continue;
+            if (callersChoose && ServiceEndpoints.AllHaveSidecars(old) != ServiceEndpoints.AllHaveSidecars(now)) return true;
+            if (!PortsBehind(old, port).SetEquals(PortsBehind(now, port))) return true;
+        }
+        return false;
+    }
+
+    /// <summary>The endpoints' own ports where they are not simply the target port; with the labels where pods of one service differ in them.</summary>
+    private static HashSet<(LabelSet?, int)> PortsBehind(ImmutableArray<Endpoint> endpoints, ServicePort port)
+    {
+        var numbers = endpoints.Select(endpoint => endpoint.Port).ToHashSet();
+        if (numbers.Count == 0 || numbers.Count == 1 && numbers.Contains(port.Target)) return [];
+        return numbers.Count == 1 ? [(null, numbers.First())] : [.. endpoints.Select(endpoint => ((LabelSet?)endpoint.Labels, endpoint.Port))];
+    }
 
     private bool Reached(MeshService service)
     {

@@ -10,29 +10,27 @@ namespace Mesh.Model.World;
 /// </summary>
 public sealed class Registry
 {
-    private readonly Dictionary<string, ImmutableArray<MeshService>> byHost;
     private readonly ConcurrentDictionary<(string, Sidecar?), Scope> scopes = [];
     private readonly ConcurrentDictionary<string, ImmutableArray<VirtualService>> visible = [];
-    private readonly ConcurrentDictionary<Seen, Seen> shared = [];
 
     public Registry(
         MeshConfig mesh, ImmutableArray<MeshService> services, ImmutableArray<VirtualService> virtualServices, ImmutableArray<DestinationRule> rules,
-        ImmutableArray<Sidecar> sidecars, ImmutableArray<Gateway> gateways)
+        ImmutableArray<Sidecar> sidecars, ImmutableArray<Gateway> gateways, Registry? before = null)
     {
-        Mesh = mesh;
-        Services = services;
+        Index = ServiceIndex.Of(mesh, services, rules, before?.Index);
         VirtualServices = virtualServices;
-        Rules = new(rules, mesh);
         Sidecars = new(sidecars);
         Gateways = gateways;
-        LabelsMatter = rules.Any(rule => rule.WorkloadSelector is not null) || virtualServices.Any(AsksForLabels);
+        LabelsMatter = Index.RulesAskForLabels || virtualServices.Any(AsksForLabels);
         LocalityMatters = services.Any(service => service.Resolution is Resolution.Dns or Resolution.DnsRoundRobin);
         NodesMatter = services.Any(service => service.IsNodeLocal);
         FailoverByLabels = mesh.Locality is { FailoverPriority.IsEmpty: false } || rules.Any(FailsOverByLabels);
-        byHost = services.GroupBy(service => service.Host).ToDictionary(group => group.Key, group => group.ToImmutableArray());
     }
 
-    public MeshConfig Mesh { get; }
+    public MeshConfig Mesh => Index.Mesh;
+
+    /// <summary>What of it is about services alone.</summary>
+    internal ServiceIndex Index { get; }
 
     /// <summary>True when some service is only to be reached on the caller's own node.</summary>
     public bool NodesMatter { get; }
@@ -47,31 +45,17 @@ public sealed class Registry
     public bool LocalityMatters { get; }
 
     /// <summary>Oldest first.</summary>
-    public ImmutableArray<MeshService> Services { get; }
+    public ImmutableArray<MeshService> Services => Index.Services;
 
     /// <summary>With full names and delegates worked in; oldest first.</summary>
     public ImmutableArray<VirtualService> VirtualServices { get; }
 
-    public DestinationRuleIndex Rules { get; }
+    public DestinationRuleIndex Rules => Index.Rules;
     public ByNamespace<Sidecar> Sidecars { get; }
     public ImmutableArray<Gateway> Gateways { get; }
 
     /// <summary>The service of that host as seen from a namespace: its own first, then Kubernetes', then the oldest.</summary>
-    public MeshService? Find(string host, string ns)
-    {
-        if (!byHost.TryGetValue(host, out var all)) return null;
-        MeshService? best = null;
-        foreach (var service in all)
-        {
-            if (!service.IsVisibleIn(ns)) continue;
-            if (service.Namespace == ns) return service;
-            if (best is null || service.IsKubernetes && !best.IsKubernetes) best = service;
-        }
-        return best;
-    }
-
-    /// <summary>The one object that stands for equal views.</summary>
-    internal Seen Share(Seen seen) => shared.GetOrAdd(seen, seen);
+    public MeshService? Find(string host, string ns) => Index.Find(host, ns);
 
     /// <summary>What proxies of a namespace see when no Sidecar narrows it, or when <paramref name="sidecar"/> does.</summary>
     public Scope ScopeOf(string ns, Sidecar? sidecar) => scopes.GetOrAdd((ns, sidecar), key => new(this, key.Item1, key.Item2));

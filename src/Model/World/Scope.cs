@@ -15,27 +15,21 @@ public sealed record EgressScope(SidecarEgress? Listener, ImmutableArray<MeshSer
 /// <summary>The services, routes and rules that proxies of one namespace and one Sidecar see. Shared by all of them.</summary>
 public sealed class Scope
 {
-    private readonly Dictionary<string, MeshService> byHost = [];
-    private readonly ILookup<string, MeshService> aliases;
-
     internal Scope(Registry registry, string ns, Sidecar? sidecar)
     {
         Registry = registry;
         Namespace = ns;
         Sidecar = sidecar;
-        Egress = sidecar is null || sidecar.Egress.IsEmpty ? [Everything(registry, ns)] : [.. sidecar.Egress.Select(egress => Narrowed(registry, ns, egress))];
-
-        var services = ImmutableArray.CreateBuilder<MeshService>();
-        foreach (var service in Egress.SelectMany(egress => egress.Services)) AddService(services, service);
-        if (sidecar is not null && !sidecar.Egress.IsEmpty)
-            foreach (var host in Egress.SelectMany(egress => egress.VirtualServices).SelectMany(Destinations).Distinct())
-                if (!byHost.ContainsKey(host) && registry.Find(host, ns) is { } target) AddService(services, target);
-        // What the mesh itself calls (collectors, authorizers) is called by every proxy, whatever its Sidecar imports.
-        foreach (var provider in registry.Mesh.Providers)
-            if (provider.Service.Length > 0 && ProviderService(registry, provider.Service) is { } called) AddService(services, called);
-        Services = services.ToImmutable();
-        Seen = registry.Share(new(Services, [.. Services.Select(service => registry.Rules.For(ns, LabelSet.Empty, service.Host, service.Namespace))]));
-        aliases = Services.Where(service => service.Resolution == Resolution.Alias).ToLookup(service => Concrete(service.AliasOf));
+        if (sidecar is null || sidecar.Egress.IsEmpty)
+        {
+            Egress = [Everything(registry, ns)];
+            Seen = registry.Index.VisibleIn(ns).Seen;
+            return;
+        }
+        Egress = [.. sidecar.Egress.Select(egress => Narrowed(registry, ns, egress))];
+        var imported = Egress.SelectMany(egress => egress.Services);
+        var routedTo = Egress.SelectMany(egress => egress.VirtualServices).SelectMany(Destinations).Distinct().Select(host => registry.Find(host, ns)).OfType<MeshService>();
+        Seen = registry.Index.See(ns, imported.Concat(routedTo));
     }
 
     public Registry Registry { get; }
@@ -48,48 +42,23 @@ public sealed class Scope
     public ImmutableArray<EgressScope> Egress { get; }
 
     /// <summary>Each host once.</summary>
-    public ImmutableArray<MeshService> Services { get; }
+    public ImmutableArray<MeshService> Services => Seen.Services;
 
     public OutboundMode Outbound => Sidecar?.Outbound ?? Registry.Mesh.Outbound;
 
     /// <summary>Where callers' traffic to hosts outside the registry goes: a service that takes it all, or null for where it was meant.</summary>
     public Destination? EgressProxy => Sidecar?.EgressProxy is { } proxy ? proxy with { Host = Hostnames.Resolve(proxy.Host, Sidecar.Namespace, Registry.Mesh.Domain) } : null;
 
-    public MeshService? Find(string host) => byHost.GetValueOrDefault(host);
+    public MeshService? Find(string host) => Seen.Find(host);
 
     /// <summary>The ExternalName services that stand for a host.</summary>
-    public IEnumerable<MeshService> AliasesOf(string host) => aliases[host];
+    public IEnumerable<MeshService> AliasesOf(string host) => Seen.AliasesOf(host);
 
     public MergedRule? RuleFor(MeshService service, LabelSet clientLabels) =>
         Registry.Rules.For(Namespace, clientLabels, service.Host, service.Namespace);
 
-    /// <summary>An alias of an alias stands for what that stands for; a circle of them stands for nothing.</summary>
-    private string Concrete(string host)
-    {
-        const int HopsMax = 16;
-        for (var hops = 0; hops < HopsMax; hops++)
-        {
-            if (Find(host) is not { Resolution: Resolution.Alias } alias) return host;
-            host = alias.AliasOf;
-        }
-        return "";
-    }
-
-    /// <param name="name"><c>host</c> or <c>namespace/host</c>.</param>
-    private static MeshService? ProviderService(Registry registry, string name)
-    {
-        var slash = name.IndexOf('/', StringComparison.Ordinal);
-        var host = name[(slash + 1)..];
-        return registry.Services.FirstOrDefault(service => service.Host == host && (slash < 0 || service.Namespace == name[..slash]));
-    }
-
-    private void AddService(ImmutableArray<MeshService>.Builder services, MeshService service)
-    {
-        if (byHost.TryAdd(service.Host, service)) services.Add(service);
-    }
-
     private static EgressScope Everything(Registry registry, string ns) => new(
-        null, OncePerHost(registry.Services.Where(service => service.IsVisibleIn(ns)), ns),
+        null, registry.Index.VisibleIn(ns).Services,
         [.. registry.VirtualServicesVisibleIn(ns).Where(vs => vs.Gateways.Contains("mesh") || HasMeshMatch(vs))]);
 
     private static EgressScope Narrowed(Registry registry, string ns, SidecarEgress egress)
@@ -102,26 +71,10 @@ public sealed class Scope
             && !hosts.Exists(h => h.Excludes && h.Covers(vs.Namespace, name)));
 
         var all = Everything(registry, ns);
-        var services = OncePerHost(registry.Services.Where(service => service.IsVisibleIn(ns) && Imports(service.Namespace, service.Host)), ns);
+        var services = ServiceIndex.OncePerHost(registry.Services.Where(service => service.IsVisibleIn(ns) && Imports(service.Namespace, service.Host)), ns);
         return new(
             egress, egress.Port is { Number: > 0 } port && !port.Protocol.Equals("HTTP_PROXY", StringComparison.OrdinalIgnoreCase) ? [.. services.Where(service => service.PortNumbered(port.Number) is not null)] : services,
             [.. all.VirtualServices.Where(ImportsRoute)]);
-    }
-
-    private static ImmutableArray<MeshService> OncePerHost(IEnumerable<MeshService> byAge, string ns)
-    {
-        var best = new Dictionary<string, MeshService>();
-        var order = new List<string>();
-        foreach (var service in byAge)
-        {
-            if (!best.TryGetValue(service.Host, out var known))
-            {
-                order.Add(service.Host);
-                best[service.Host] = service;
-            }
-            else if (!known.IsKubernetes && (service.IsKubernetes || service.Namespace == ns && known.Namespace != ns)) best[service.Host] = service;
-        }
-        return [.. order.Select(host => best[host])];
     }
 
     private static bool HasMeshMatch(VirtualService vs) =>

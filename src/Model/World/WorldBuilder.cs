@@ -62,7 +62,7 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
         if (last is not null && dirtyKinds.Count == 0 && !meshChanged) return last;
 
         var registry = BuildRegistry();
-        endpoints.Refresh(registry.Services, resources, Sorted<WorkloadEntry>());
+        endpoints.Refresh(registry.Services, resources, Sorted<WorkloadEntry>(), registry.Index.CallersChoose);
         var policies = last is null || meshChanged || Dirty<PeerAuthentication>() || Dirty<RequestAuthentication>() || Dirty<AuthorizationPolicy>()
             || Dirty<Telemetry>() || Dirty<EnvoyFilter>() || Dirty<RateLimit>()
             ? new Policies(
@@ -130,11 +130,11 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
             if (made.Any(one => one.AutoAddress.Length > 0)) services[source] = made = [.. made.Select(one => Apart(one, invented))];
             hosts.AddRange(made);
         }
-        var allHosts = hosts.ToImmutable();
+        var allHosts = last is not null && last.Registry.Services.AsSpan().SequenceEqual(hosts.ToArray()) ? last.Registry.Services : hosts.ToImmutable();
         api = BuildApi(allHosts);
         return new(
             mesh, allHosts, Merged(ResolveRoutes(), api.VirtualServices), Merged(Sorted<DestinationRule>(), api.Rules), Sorted<Sidecar>(),
-            Merged(Sorted<Gateway>(), api.Gateways));
+            Merged(Sorted<Gateway>(), api.Gateways), last?.Registry);
     }
 
     /// <summary>No two hosts may have one invented address: connections to it could not be told apart. The younger moves on, and then keeps its place.</summary>

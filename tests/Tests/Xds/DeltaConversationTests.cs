@@ -184,7 +184,7 @@ public sealed class DeltaConversationTests
     public void The_bytes_of_a_reply_are_what_protobuf_would_have_written()
     {
         var set = Set(TypeUrl.Cluster, ("a", "1"), ("ünïcode", new string('x', 300)));
-        var reply = new DiscoveryReply(TypeUrl.Cluster, "2f", "2026/1", [.. set.ByName.Values], ["gone"], IsDelta: true);
+        var reply = new DiscoveryReply(TypeUrl.Cluster, "2f", "2026/1", [.. set.All], ["gone"], IsDelta: true);
         var sotw = reply with { IsDelta = false, Removed = [] };
 
         var delta = DeltaDiscoveryResponse.Parser.ParseFrom(Bytes(reply));
@@ -224,7 +224,7 @@ public sealed class DeltaConversationTests
             }
             Deliver(client, watch, set);
 
-            var expected = set.ByName.Values.Where(r => wildcard || client.Wanted.Contains(r.Name)).ToDictionary(r => r.Name, r => r.Version);
+            var expected = set.All.Where(r => wildcard || client.Wanted.Contains(r.Name)).ToDictionary(r => r.Name, r => r.Version);
             Assert.Equal(expected.OrderBy(p => p.Key), client.Held.OrderBy(p => p.Key));
             Assert.True(watch.IsSettled);
         }, cases: 100);

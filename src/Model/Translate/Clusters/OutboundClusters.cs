@@ -11,7 +11,7 @@ internal static class OutboundClusters
     public static ResourceList List(View view, Parts parts)
     {
         var key = new ClustersKey(
-            view.Scope.Seen, view.Scope.Registry.LabelsMatter ? view.Scope : null, view.LabelsThatMatter, view.Client, view.Scope.Registry.LocalityMatters ? view.Shape.Locality : Locality.None,
+            view.Mesh, view.Scope.Seen, view.Scope.Registry.LabelsMatter ? view.Scope : null, view.LabelsThatMatter, view.Client, view.Scope.Registry.LocalityMatters ? view.Shape.Locality : Locality.None,
             view.World.EndpointIdentity, view.World.Policies, view.Patches);
         return parts.ClusterLists.Get(key, _ =>
         {
@@ -36,7 +36,7 @@ internal static class OutboundClusters
     {
         var registry = view.Scope.Registry;
         var key = new EndpointsKey(
-            view.Scope.Seen, registry.LabelsMatter ? view.Scope : null, registry.LabelsMatter || registry.FailoverByLabels ? view.Shape.Labels : LabelSet.Empty, view.Shape.Kind.IsGateway,
+            view.Mesh, view.Scope.Seen, registry.LabelsMatter ? view.Scope : null, registry.LabelsMatter || registry.FailoverByLabels ? view.Shape.Labels : LabelSet.Empty, view.Shape.Kind.IsGateway,
             view.Shape.Locality, registry.NodesMatter ? view.Shape.NodeName : "", view.World.Endpoints, view.World.Policies);
         return parts.EndpointLists.Get(key, _ =>
         {
@@ -100,7 +100,7 @@ internal static class OutboundClusters
         var inline = service.Resolution is Resolution.Dns or Resolution.DnsRoundRobin;
         return new(
             view.Mesh, service, port, rule, subset, endpoints.Accounts, view.World.Policies.ModeForNamespace(service.Namespace),
-            AsCalled(view, service, port, rule, subset) && AllHaveSidecars(endpoints.For(port.Number)),
+            AsCalled(view, service, port, rule, subset) && ServiceEndpoints.AllHaveSidecars(endpoints.For(port.Number)),
             inline ? endpoints.For(port.Number) : [], inline ? view.Shape.Locality : Locality.None, view.Client);
     }
 
@@ -124,6 +124,4 @@ internal static class OutboundClusters
             Policies = view.World.Policies,
         };
     }
-
-    private static bool AllHaveSidecars(ImmutableArray<Endpoint> endpoints) => !endpoints.IsEmpty && endpoints.All(endpoint => endpoint.SpeaksMutualTls);
 }

@@ -12,20 +12,6 @@ internal sealed record HostKey(
     MeshConfig Mesh, MeshService? Service, string Host, int Port, MergedRule? Rule, string ShortFormsFor, bool AnswersDns, bool CountsAttempts, VirtualService? Routes,
     LabelSet CallerLabels, string CallerNamespace, ObjectList Needs);
 
-/// <summary>Objects compared one by one by reference.</summary>
-internal sealed class ObjectList(ImmutableArray<object?> items) : IEquatable<ObjectList>
-{
-    public static ObjectList Empty { get; } = new([]);
-
-    private readonly ImmutableArray<object?> items = items;
-
-    public bool Equals(ObjectList? other) => other is not null && items.AsSpan().SequenceEqual(other.items.AsSpan());
-
-    public override bool Equals(object? obj) => Equals(obj as ObjectList);
-
-    public override int GetHashCode() => items.Length;
-}
-
 /// <summary>A virtual host as bytes, with the names it answers to.</summary>
 internal sealed class EncodedHost(string name, ByteString body, ImmutableArray<string> domains)
 {
@@ -38,7 +24,7 @@ internal sealed class EncodedHost(string name, ByteString body, ImmutableArray<s
     public NamedResource In(string table)
     {
         var full = $"{table}/{name}";
-        return Volatile.Read(ref resource) is { } known && known.Name == full ? known : resource = NamedResource.Of(TypeUrls.VirtualHost, full, Body);
+        return Volatile.Read(ref resource) is { } known && known.Name == full ? known : resource = NamedResource.Of(full, TypeUrl.VirtualHost, Body);
     }
 }
 
@@ -65,6 +51,6 @@ internal static class HostBytes
             output.WriteBytes(host.Body);
         }
         output.Flush();
-        return NamedResource.Of(TypeUrls.Route, head.Name, UnsafeByteOperations.UnsafeWrap(bytes));
+        return NamedResource.Of(head.Name, TypeUrl.Routes, UnsafeByteOperations.UnsafeWrap(bytes));
     }
 }

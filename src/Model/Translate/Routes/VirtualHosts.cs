@@ -31,6 +31,16 @@ internal static class VirtualHosts
         return names.ToImmutable();
     }
 
+    /// <summary>The namespace whose callers may leave it away; empty where there is none.</summary>
+    public static string HomeOf(string host, string domain)
+    {
+        var shared = $".svc.{domain}";
+        if (!host.EndsWith(shared, StringComparison.Ordinal)) return "";
+        var name = host.AsSpan(0, host.Length - shared.Length);
+        var dot = name.LastIndexOf('.');
+        return dot < 0 ? "" : name[(dot + 1)..].ToString();
+    }
+
     /// <summary>Where requests go whose host nobody knows.</summary>
     public static VirtualHost CatchAll(Scope scope, bool countsAttempts)
     {
