@@ -26,7 +26,8 @@ internal static class Router
             if (!entry.Match.IsMatch(exchange)) continue;
 
             exchange.Route = entry.Route;
-            if (entry.TotalWeight > 0 && entry.Route.Action is Forward { Clusters.Length: > 1 } forward) exchange.WeightedCluster = Draw(exchange, forward, entry.TotalWeight);
+            if (entry.Route.Action is Forward { Clusters: [var first, ..] } forward)
+                exchange.WeightedCluster = forward.Clusters.Length == 1 || entry.TotalWeight == 0 ? first : Draw(exchange, forward, entry.TotalWeight);
             return true;
         }
         return false;
@@ -88,16 +89,14 @@ internal static class Router
             Apply(table.Headers, exchange, toRequest);
             Apply(exchange.VirtualHost?.Headers, exchange, toRequest);
             Apply(exchange.Route?.Headers, exchange, toRequest);
-            Apply(exchange.WeightedCluster?.Headers ?? OnlyCluster(exchange), exchange, toRequest);
+            Apply(exchange.WeightedCluster?.Headers, exchange, toRequest);
             return;
         }
-        Apply(exchange.WeightedCluster?.Headers ?? OnlyCluster(exchange), exchange, toRequest);
+        Apply(exchange.WeightedCluster?.Headers, exchange, toRequest);
         Apply(exchange.Route?.Headers, exchange, toRequest);
         Apply(exchange.VirtualHost?.Headers, exchange, toRequest);
         Apply(exchange.Routes?.Headers, exchange, toRequest);
     }
-
-    private static HeaderEditSet? OnlyCluster(Exchange exchange) => exchange.Route?.Action is Forward { Clusters: [var only] } ? only.Headers : null;
 
     private static void Apply(HeaderEditSet? set, Exchange exchange, bool toRequest)
     {
