@@ -101,7 +101,8 @@ internal sealed class ResourceStore : IKubeSink
         }
 
         refused.Clear(key);
-        var now = new Held(version, resource) { IsAnnounced = scope.Includes(key.Namespace) };
+        key = resource.Meta.Key;   // its own strings: one copy of them is kept
+        var now = new Held(resource.Meta.ResourceVersion, resource) { IsAnnounced = scope.Includes(key.Namespace) };
         held[key] = now;
         if (resource is KubeNamespace) scope.Namespace(key.Name, resource.Meta.Labels);
         if (now.IsAnnounced) events.Add(ResourceEvent.Applied(resource));

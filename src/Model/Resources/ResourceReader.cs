@@ -49,6 +49,9 @@ public static class ResourceReader
         [("gateway.networking.x-k8s.io", "XListenerSet")] = (meta, root) => new ListenerSet(meta, root),
     };
 
+    // Of what a cluster has by the ten thousand nobody asks for annotations or the object's own id.
+    private static readonly HashSet<string> Slim = ["Pod", "EndpointSlice", "Endpoints", "Node"];
+
     private static readonly HashSet<string> ClusterWide = ["Namespace", "Node", "GatewayClass", "IngressClass"];
 
     /// <summary>True for the kinds that the mesh reads at all; others are left alone.</summary>
@@ -73,7 +76,7 @@ public static class ResourceReader
         if (!Kinds.TryGetValue((group, kind), out var read)) return null;
 
         var root = new Fields(document, found);
-        var meta = ReadMeta(root, group, version, kind, defaultNamespace, created ?? DateTimeOffset.UnixEpoch);
+        var meta = ReadMeta(root, JsonNodes.Word(group), JsonNodes.Word(version), JsonNodes.Word(kind), defaultNamespace, created ?? DateTimeOffset.UnixEpoch);
         if (meta.Name.Length == 0) root["metadata"].Refuse("a name is required");
         var resource = read(meta, root);
         return found.Count == 0 ? resource : null;
@@ -87,7 +90,7 @@ public static class ResourceReader
             time = otherwise;
         return new(
             group, version, kind, ClusterWide.Contains(kind) ? "" : meta.Text("namespace", defaultNamespace), meta.Text("name"), meta.Labels("labels"),
-            meta.Labels("annotations"), time, meta.Text("resourceVersion"), meta.Text("uid"), meta.Int("generation"), root.Node?.Origin ?? default)
+            Slim.Contains(kind) ? LabelSet.Empty : meta.Labels("annotations"), time, meta.Text("resourceVersion"), Slim.Contains(kind) ? "" : meta.Text("uid"), meta.Int("generation"), root.Node?.Origin ?? default)
         {
             IsBeingDeleted = meta.Has("deletionTimestamp"),
         };
