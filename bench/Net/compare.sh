@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The transport alone beside nginx and HAProxy: CPU of the proxy's process over what it carried, proxies on core 0, everybody else on core 1.
-# Needs nginx, haproxy, wrk, openssl (Debian packages) and two cores. usage: bench/Net/compare.sh [rounds]
+# Needs nginx, haproxy, wrk, openssl (Debian packages) and two cores. usage: [MESH_NETBENCH=a build that is there] bench/Net/compare.sh [rounds]
 set -euo pipefail
 rounds=${1:-3}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,8 +9,8 @@ pids=()
 finish() { kill "${pids[@]}" 2>/dev/null || true; rm -rf "$work"; }
 trap finish EXIT
 
-dotnet publish "$here/Mesh.NetBench.csproj" -c Release -v q -clp:ErrorsOnly -o "$work/bin" >"$work/publish.log" || { cat "$work/publish.log"; exit 1; }
-ours=$work/bin/mesh-netbench
+ours=${MESH_NETBENCH:-$work/bin/mesh-netbench}
+[ -n "${MESH_NETBENCH:-}" ] || dotnet publish "$here/Mesh.NetBench.csproj" -c Release -v q -clp:ErrorsOnly -o "$work/bin" >"$work/publish.log" || { cat "$work/publish.log"; exit 1; }
 
 cd "$work"
 openssl ecparam -name prime256v1 -genkey -noout -out ca.key
