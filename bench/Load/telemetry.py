@@ -6,7 +6,7 @@ usage: telemetry.py [--proxy PATH] [--istiod PATH] [--scenario h1 pair] [--secon
 on: standard metrics, access log (Istio's format, to a file), spans at 1 % over OTLP, and somebody who reads the live stream (200 records a second).
 off: no metrics filter, no access log, no tracing; the report that each proxy makes once a second stays, nobody reads.
 The figure is CPU time of the proxies' processes per request. In "pair" a request goes through two of them, a client's and a server's, so both reporters count.
-Needs: wrk, nginx. `chrt -f 20 bench/Load/telemetry.py` keeps other work on the machine out of the figures.
+Needs: wrk, nginx. --realtime runs proxies, origin and load before all else on the machine while they are measured (root), so that other work stays out of the figures.
 """
 import argparse
 import os
@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 
-from compare import LOAD_CPU, TREE, Bench, cpu_seconds, family, free_port, wait_port
+from compare import LOAD_CPU, TREE, Bench, cpu_seconds, family, free_port, prefer, wait_port
 
 
 class Telling(Bench):
@@ -83,12 +83,14 @@ def one(bench, scenario):
     processes, port = bench.mesh(scenario)
     try:
         pids = [pid for p in processes for pid in family(p.pid)]
+        if bench.options.realtime:
+            prefer(pids)
         bench.load_once(scenario, port)
-        before = cpu_seconds(pids)
+        before = sum(cpu_seconds(pids))
         done, failed = bench.load(scenario, port)
         if failed or not done:
             raise RuntimeError(f'{failed} failed of {done}')
-        return (cpu_seconds(pids) - before) / done * 1e6, done / bench.options.seconds
+        return (sum(cpu_seconds(pids)) - before) / done * 1e6, done / bench.options.seconds
     finally:
         for p in processes:
             bench.processes.stop(p)
@@ -101,6 +103,7 @@ def main():
     parser.add_argument('--scenario', nargs='*', default=['h1', 'pair'])
     parser.add_argument('--seconds', type=int, default=5)
     parser.add_argument('--rounds', type=int, default=4)
+    parser.add_argument('--realtime', action='store_true')
     options = parser.parse_args()
     works = [tempfile.mkdtemp(prefix='mesh-bench-') for _ in range(2)]
     on, off = Telling(options, works[0], True), Telling(options, works[1], False)

@@ -132,7 +132,7 @@ async def send_http1(port, data, rng):
             await writer.drain()
         writer.write_eof()
         return await asyncio.wait_for(reader.read(-1), 20)
-    except (ConnectionError, OSError):
+    except (OSError, asyncio.TimeoutError):
         return b''
     finally:
         writer.close()
@@ -182,45 +182,36 @@ async def send_http2(port, request):
                 if kind == 4 and not flags & 1:
                     writer.write(h2_frame(4, 1, 0, b''))
                 seen = seen[9 + int.from_bytes(seen[:3], 'big'):]
-    except (ConnectionError, OSError):
+    except (OSError, asyncio.TimeoutError):
         pass
     finally:
         writer.close()
 
 
 async def forwarded(proxy, sink, requests, rng):
-    """What the proxy made of each request: (request, [messages])."""
-    queue = asyncio.Queue(maxsize=LANES * 4)
-    results = []
+    """What the proxy made of each request: how many there were, and (request, [messages]) for those of which anything was sent on."""
+    results, count = [], 0
+    waiting = iter(requests)
 
     async def work(lane):
-        while True:
-            item = await queue.get()
-            if item is None:
-                return
-            kind, request = item
+        nonlocal count
+        host = f'lane-{lane}.invalid'
+        for kind, request in waiting:
+            count += 1
             sink.kept[lane] = []
-            host = f'lane-{lane}.invalid'
             faults = len(sink.faults)
             if kind == 'h1':
                 await send_http1(proxy.ports[lane], request.replace(HOST.encode(), host.encode()), rng)
             else:
                 fields, body, trailers = request
                 await send_http2(proxy.ports[lane], ([(n, v.replace(HOST, host)) for n, v in fields], [b.replace(HOST.encode(), host.encode()) for b in body], trailers))
+            if proxy.one.poll() is not None:
+                raise RuntimeError(f'the proxy ended with {proxy.one.returncode} at {request!r}')
             for fault in sink.faults[faults:]:
                 if fault[0] == lane:
                     print(f'AMBIGUOUS {fault[1]}\n  of {request!r}\n  was made {fault[2]!r}', flush=True)
             if sink.kept[lane]:
                 results.append((request, [re.sub(rb'lane-\d\.invalid', HOST.encode(), m) for m in sink.kept[lane]]))
 
-    workers = [asyncio.create_task(work(lane)) for lane in range(LANES)]
-    count = 0
-    for item in requests:
-        count += 1
-        await queue.put(item)
-        if proxy.one.poll() is not None:
-            raise RuntimeError(f'the proxy ended with {proxy.one.returncode}')
-    for _ in workers:
-        await queue.put(None)
-    await asyncio.gather(*workers)
+    await asyncio.gather(*(work(lane) for lane in range(LANES)))
     return count, results

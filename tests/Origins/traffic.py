@@ -55,24 +55,20 @@ def latin(text):
 def http1(rng):
     """One connection's bytes: a message of chosen parts, sometimes damaged further, often another request behind it."""
     pick = rng.choice
+    calm = rng.random() < .6    # only one thing may be wrong then
+    odd = (lambda many, plain: plain if calm and rng.random() < .8 else pick(many))
     body = pick(BODIES)
     n = len(body)
-    fields = [(pick(NAMES).format('Host') if rng.random() < .1 else 'Host', h) for h in pick(HOSTS)]
+    fields = [(odd(NAMES, '{}').format('Host'), h) for h in odd(HOSTS, ['a.example'])]
     framing = rng.random()
-    chunks = False
-    if framing < .45:
-        fields.append((pick(NAMES).format('Content-Length'), pick(LENGTHS).format(n=n, m=n + 1, l=max(0, n - 1))))
-    if framing > .35 and framing < .85:
-        fields.append((pick(NAMES).format('Transfer-Encoding'), pick(CODINGS)))
-        chunks = rng.random() < .9
-    if rng.random() < .08:
-        fields.append(('Content-Length', pick(LENGTHS).format(n=n, m=n + 1, l=max(0, n - 1))))
-    if rng.random() < .08:
-        fields.append(('Transfer-Encoding', pick(CODINGS)))
+    chunks = framing > .5
+    if framing < .5 or not calm and rng.random() < .2:
+        fields.append((odd(NAMES, '{}').format('Content-Length'), odd(LENGTHS, '{n}').format(n=n, m=n + 1, l=max(0, n - 1))))
+    if chunks or not calm and rng.random() < .2:
+        fields.append((odd(NAMES, '{}').format('Transfer-Encoding'), odd(CODINGS, 'chunked')))
     for _ in range(pick([0, 0, 1, 1, 2, 3])):
         fields.append(pick(EXTRAS))
     rng.shuffle(fields)
-    calm = rng.random() < .5
     end = (lambda: '\r\n') if calm else (lambda: pick(ENDS))
     head = f'{pick(METHODS)} {pick(TARGETS)} {pick(VERSIONS)}' if not calm else f'{pick(["GET", "POST", "PUT"])} /v HTTP/1.1'
     text = head + end() + ''.join(f'{k}:{pick([" ", " ", " ", "", chr(9)])}{v}{end()}' for k, v in fields) + end()
@@ -82,14 +78,14 @@ def http1(rng):
         if rng.random() < .5:
             pieces = [body] if body else []
         for piece in pieces:
-            size = pick(SIZES) if rng.random() < .5 else '{x}'
+            size = odd(SIZES, '{x}')
             text += size.format(x=format(len(piece), 'x'), X=format(len(piece), 'X'), y=format(len(piece) + 1, 'x')) + end() + piece + (end() if rng.random() < .95 else '')
         if rng.random() < .95:
-            text += pick(['0', '0', '0', '0', '00', '0;a=b', '0 ', '-0', '0x0']) + end() + pick(TRAILERS) + end()
+            text += odd(['0', '0', '0', '0', '00', '0;a=b', '0 ', '-0', '0x0'], '0') + end() + odd(TRAILERS, '') + end()
     else:
         text += body
     data = latin(text)
-    if rng.random() < .15 and data:
+    if rng.random() < (.05 if calm else .2) and data:
         at = rng.randrange(len(data))
         data = pick([data[:at] + bytes([rng.randrange(256)]) + data[at + 1:], data[:at] + data[at + 1:], data[:at] + data[at:at + 1] + data[at:], data[:at]])
     if rng.random() < .6:

@@ -13,6 +13,15 @@ internal static class Traffic
     private static readonly Flag Output = Flag.Text("output", "table or json", 'o', "table") with { Check = v => v is "table" or "json" ? null : "must be table or json" };
     private static readonly Flag Window = Flag.Duration("time-window", "how far to look back, 15m at most", "1m", 't');
 
+    private static readonly Flag Method = Flag.Text("method", "only this method"), Path = Flag.Text("path", "only paths that begin with this"), Authority = Flag.Text("authority", "only this authority");
+    private static readonly Flag Status = Flag.Text("status", "only this status, or a class: 503, 5xx") with
+    {
+        Check = value => value is "" or [>= '1' and <= '5', 'x', 'x'] or [>= '1' and <= '5', >= '0' and <= '9', >= '0' and <= '9'] ? null : "must be a status (503) or a class (5xx)",
+    };
+
+    /// <summary>A tap that shows nothing for so long says what it waits for.</summary>
+    private static readonly TimeSpan QuietMax = TimeSpan.FromSeconds(5);
+
     public static Command Stat { get; } = new("stat", "Success rate, requests a second and latencies of workloads, services or namespaces")
     {
         Arguments = "[deploy|svc|ns][/NAME]",
@@ -34,9 +43,8 @@ internal static class Traffic
         Example = "meshctl tap frontend-v1.demo --path /api --status 5xx\nmeshctl tap --to backend -o json --limit 10",
         Flags =
         [
-            Output, Flag.Text("from", "only requests of this workload"), Flag.Text("to", "only requests to this workload or service"), Flag.Text("method", "only this method"),
-            Flag.Text("path", "only paths that begin with this"), Flag.Text("authority", "only this authority"), Flag.Text("status", "only this status, or a class: 503, 5xx"),
-            Flag.Number("limit", "stop after so many requests; 0 goes on"), ControlPlaneClient.Address,
+            Output, Flag.Text("from", "only requests of this workload"), Flag.Text("to", "only requests to this workload or service"), Method, Path, Authority, Status,
+            Flag.Number("limit", "stop after so many requests; 0 goes on"), Flag.Number("max-rps", "show at most so many a second; 0 shows what comes", 100), ControlPlaneClient.Address,
         ],
         Run = (invocation, cancel) => WithAsync(invocation, client => TapAsync(invocation, client, cancel)),
     };
@@ -44,7 +52,7 @@ internal static class Traffic
     public static Command Top { get; } = new("top", "The busiest paths right now")
     {
         Arguments = "[[type/]WORKLOAD[.NAMESPACE]]",
-        Flags = [Flag.Text("to", "only requests to this workload or service"), Flag.Text("path", "only paths that begin with this"), Flag.Number("seconds", "stop after so many seconds; 0 goes on"), ControlPlaneClient.Address],
+        Flags = [Flag.Text("from", "only requests of this workload"), Flag.Text("to", "only requests to this workload or service"), Method, Path, Authority, Flag.Number("seconds", "stop after so many seconds; 0 goes on"), ControlPlaneClient.Address],
         Run = (invocation, cancel) => WithAsync(invocation, client => TopAsync(invocation, client, cancel)),
     };
 
@@ -108,20 +116,55 @@ internal static class Traffic
 
     private static async Task<Outcome> TapAsync(Invocation invocation, ControlPlaneClient client, CancellationToken cancel)
     {
+        var time = invocation.Terminal.Time;
+        var most = invocation.Number("max-rps");
+        var (second, shown, held) = (time.GetTimestamp(), 0, 0);
+        using var quiet = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var waiting = SayWhenQuietAsync(invocation, quiet.Token);
         try
         {
-            await foreach (var record in client.LinesAsync(TapQuery(invocation, ("method", invocation.Text("method")), ("authority", invocation.Text("authority")),
-                ("status", invocation.Text("status")), ("from", invocation.Text("from")), ("limit", invocation.Text("limit"))), cancel))
+            await foreach (var record in client.LinesAsync(TapQuery(invocation, ("status", invocation.Text("status")), ("limit", invocation.Text("limit"))), cancel))
             {
-                await invocation.Out.WriteLineAsync(IsJson(invocation) ? record.ToJsonString() : Line(record));
+                await quiet.CancelAsync();
                 if (record.Text("missed") is { Length: > 0 } missed) await invocation.Error.WriteLineAsync($"({missed} requests were not shown: this terminal is slower than they come)");
+                if (time.GetElapsedTime(second) >= TimeSpan.FromSeconds(1)) (second, shown) = (time.GetTimestamp(), 0);
+                if (most > 0 && ++shown > most) held++;
+                else await invocation.Out.WriteLineAsync(IsJson(invocation) ? record.ToJsonString() : Line(record));
             }
+            if (!quiet.IsCancellationRequested) await SayNoneAsync(invocation);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
             // Ctrl-C is how a tap ends.
         }
+        await quiet.CancelAsync();
+        await waiting;
+        if (held > 0) await invocation.Error.WriteLineAsync($"({held} requests more than {most} a second were left out; --max-rps 0 shows all)");
         return Outcome.Fine;
+    }
+
+    private static async Task SayWhenQuietAsync(Invocation invocation, CancellationToken cancel)
+    {
+        try
+        {
+            await Task.Delay(QuietMax, invocation.Terminal.Time, cancel);
+            await SayNoneAsync(invocation);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            return; // something came, or the tap is over
+        }
+    }
+
+    private static Task SayNoneAsync(Invocation invocation)
+    {
+        var wanted = new List<string>();
+        if (invocation.First.Length > 0) wanted.Add(invocation.First);
+        foreach (var name in (string[])["namespace", "from", "to", "method", "path", "authority", "status"])
+            if (invocation.Text(name) is { Length: > 0 } value) wanted.Add($"--{name} {value}");
+        return invocation.Error.WriteLineAsync(wanted.Count == 0
+            ? "no request was seen yet -> meshctl edges -t 15m says who called whom"
+            : $"no request matched yet: {string.Join(" ", wanted)} -> meshctl edges -t 15m says who called whom");
     }
 
     private static async Task<Outcome> TopAsync(Invocation invocation, ControlPlaneClient client, CancellationToken cancel)
@@ -145,8 +188,9 @@ internal static class Traffic
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
-            Draw(invocation, rows);
+            // Its time is over, or Ctrl-C: what was counted is shown a last time.
         }
+        Draw(invocation, rows);
         return Outcome.Fine;
     }
 
@@ -183,7 +227,8 @@ internal static class Traffic
     private static string TapQuery(Invocation invocation, params (string, string)[] more)
     {
         var (_, workload, space) = PodName.Parse(invocation.First, invocation.Text("namespace"));
-        return Query("api/tap", [("workload", workload), ("namespace", space), ("to", invocation.Text("to")), ("path", invocation.Text("path")), .. more]);
+        return Query("api/tap", [("workload", workload), ("namespace", space), ("from", invocation.Text("from")), ("to", invocation.Text("to")), ("method", invocation.Text("method")),
+            ("path", invocation.Text("path")), ("authority", invocation.Text("authority")), .. more]);
     }
 
     private static string Query(string path, params ReadOnlySpan<(string Name, string Value)> values)

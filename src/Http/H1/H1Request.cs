@@ -124,7 +124,7 @@ internal static class H1Request
         if (head.Method == Method.Connect)
         {
             head.UseAuthority(target);
-            return bytes.ContainsAnyExcept(HttpChars.AuthorityBytes) || !EndsInPort(bytes) ? H1Errors.BadTarget : default;
+            return HttpChars.IsAuthority(bytes) && EndsInPort(bytes) ? default : H1Errors.BadTarget;
         }
 
         if (bytes[0] == '/')

@@ -74,6 +74,7 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
         yield return new("mesh_requests_misdirected_total", "", counters.Sum(c => c.RequestsMisdirected), true);
         yield return new("envoy_listener_downstream_cx_active", "", counters.Sum(c => c.DownstreamConnectionsActive));
         yield return new("envoy_listener_downstream_cx_total", "", counters.Sum(c => c.DownstreamConnections), true);
+        yield return new("envoy_listener_http_downstream_rq", "", counters.Sum(c => c.DownstreamRequests), true);
         yield return new("process_cpu_seconds_total", "", Environment.CpuUsage.TotalTime.TotalSeconds, true);
         yield return new("process_resident_memory_bytes", "", Environment.WorkingSet);
         yield return new("mesh_connections_shed_total", "", counters.Sum(c => c.ConnectionsShed), true);
@@ -166,6 +167,7 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
         yield return ("control_plane.connected_state", state.IsConnected ? 1 : 0);
         yield return ("http.downstream_cx_total", counters.Sum(c => c.DownstreamConnections));
         yield return ("http.downstream_cx_active", counters.Sum(c => c.DownstreamConnectionsActive));
+        yield return ("http.downstream_rq_total", counters.Sum(c => c.DownstreamRequests));
         foreach (var (name, states) in ClusterStates())
         {
             var prefix = $"cluster.{name}.";

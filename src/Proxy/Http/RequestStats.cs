@@ -11,6 +11,7 @@ internal static class RequestStats
 
     public static void Record(Exchange exchange)
     {
+        exchange.Worker.Counters.DownstreamRequests++;
         var plan = MetricPlan.Of(exchange.Settings);
         var series = SeriesOf(exchange, plan);
         series.UsedAt = exchange.EndedAt;

@@ -31,7 +31,7 @@ internal sealed class Counters
     /// <summary>For a scrape, from any thread.</summary>
     public IReadOnlyList<TcpSeries> Tcp => _tcpList;
 
-    public long DownstreamConnections, DownstreamConnectionsActive, DownstreamRequests, DownstreamRequestsActive;
+    public long DownstreamConnections, DownstreamConnectionsActive, DownstreamRequests;
     public long AccessLogLinesDropped, ConnectionsShed, RequestsShed, ProtocolErrors, TlsHandshakes, TlsFailures, Bugs, ConnectionsWithoutChain, RateLimitErrors, RequestsMisdirected;
 
     /// <summary>Calls to what is outside the registry, where nothing else may be called.</summary>

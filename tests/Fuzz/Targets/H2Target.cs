@@ -119,7 +119,7 @@ internal static class H2Target
             Fuzzer.Promise(parser.ParseRequest(output.WrittenSpan, again, out var consumed) == ParseStatus.Done, $"what was written cannot be read: {parser.Error}");
             Fuzzer.Promise(consumed == output.WrittenCount, "what was written is more than a head");
             Fuzzer.Promise(head.ToString() == again.ToString(), "what was written reads as something else");
-            Fuzzer.Promise(head.IsConnect || head.IsUpgrade || head.Body == again.Body, "the body's length changed");
+            Fuzzer.Promise(head.IsConnect || head.IsUpgrade || head.Body == again.Body || head.Body.IsEmpty && again.Body.IsEmpty, "the body's length changed");
         }
 
         return story.ToString();
