@@ -1,4 +1,5 @@
 """Independent servers, each started here on a port of its own, each answering /sentinel with the word sentinel."""
+import asyncio
 import os
 import shutil
 import socket
@@ -70,6 +71,16 @@ def wait_port(port, seconds=20):
         except OSError:
             time.sleep(0.05)
     raise RuntimeError(f'nobody listens on 127.0.0.1:{port}')
+
+
+async def connect(port):
+    """A server that cannot keep up with connections for a moment is asked again."""
+    for _ in range(20):
+        try:
+            return await asyncio.open_connection('127.0.0.1', port)
+        except OSError:
+            await asyncio.sleep(0.2)
+    return await asyncio.open_connection('127.0.0.1', port)
 
 
 class Origins:

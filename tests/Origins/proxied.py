@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.request
 
-from origins import free_port, wait_port
+from origins import connect, free_port, wait_port
 from strict import Ambiguous, Reader
 
 LANES = 16
@@ -141,7 +141,7 @@ async def until_quiet(reader):
 
 async def send_http1(port, data, rng):
     """Sends the bytes in one to three pieces and waits until the proxy is done with them."""
-    reader, writer = await asyncio.open_connection('127.0.0.1', port)
+    reader, writer = await connect(port)
     try:
         cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.choice([0, 0, 1, 2]))) if data else []
         for a, b in zip([0, *cuts], [*cuts, len(data)]):
@@ -179,7 +179,7 @@ async def send_http2(port, request):
     if trailers:
         data += h2_frame(1, 5, 1, h2_fields(trailers))
     data += h2_frame(1, 5, 3, h2_fields([(':method', 'GET'), (':scheme', 'http'), (':authority', HOST), (':path', '/second')]))
-    reader, writer = await asyncio.open_connection('127.0.0.1', port)
+    reader, writer = await connect(port)
     try:
         writer.write(data + h2_frame(4, 1, 0, b''))
         await until_quiet(reader)
