@@ -147,6 +147,9 @@ public sealed record DelegateRef(string Name, string Namespace);
 
 public sealed record Redirect(string? Uri, string? PrefixRewrite, string Authority, int? Port, string? DerivePort, string Scheme, int Code)
 {
+    /// <summary>A <see cref="DerivePort"/> of the Gateway API: the port of the listener, unless the scheme implies it.</summary>
+    public const string ListenerPort = "FROM_LISTENER";
+
     public static Redirect Read(Fields f) => new(
         f.TextOrNull("uri"), f.TextOrNull("prefixRewrite"), f.Text("authority"), f.IntOrNull("port"), f.TextOrNull("derivePort"), f.Text("scheme"),
         f.Int("redirectCode"));

@@ -30,7 +30,7 @@ internal static class Redirects
         if (redirect.Scheme.Length > 0) made.SchemeRedirect = redirect.Scheme;
 
         // Without a port Envoy keeps the one in Host; FROM_PROTOCOL_DEFAULT says no more than that in Istio either.
-        var port = redirect.Port ?? (redirect.DerivePort == "FROM_REQUEST_PORT" ? context.Port : 0);
+        var port = redirect.Port ?? (redirect.DerivePort is "FROM_REQUEST_PORT" or Redirect.ListenerPort ? context.Port : 0);
         if (port > 0 && !IsDefault(port, redirect, context)) made.PortRedirect = (uint)port;
         return made;
     }

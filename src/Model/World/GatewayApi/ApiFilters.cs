@@ -33,7 +33,7 @@ internal static class ApiFilters
     private static Redirect Redirect(ApiRedirect redirect) => new(
         redirect.Path?.Type == "ReplaceFullPath" ? redirect.Path.FullPath : null,
         redirect.Path?.Type == "ReplacePrefixMatch" ? redirect.Path.PrefixMatch : null,
-        redirect.Hostname, redirect.Port, null, redirect.Scheme, redirect.Code ?? RedirectCodeDefault);
+        redirect.Hostname, redirect.Port, redirect.Scheme.Length == 0 ? Resources.Redirect.ListenerPort : null, redirect.Scheme, redirect.Code ?? RedirectCodeDefault);
 
     private static Rewrite Rewrite(ApiFilter filter) => filter.RewritePath switch
     {
