@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Serve;
 using Mesh.Injector;
@@ -29,10 +30,11 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
     private async Task PlaceAsync(ApiTranslation translation, CancellationToken cancel)
     {
         var present = new HashSet<ResourceKey>();
-        foreach (var gateway in translation.GatewayStatuses.Select(status => status.Owner).OfType<ApiGateway>().Where(IsManaged))
+        foreach (var status in translation.GatewayStatuses)
         {
+            if (status.Owner is not ApiGateway gateway || !IsManaged(gateway)) continue;
             present.Add(gateway.Meta.Key);
-            var objects = Objects(gateway, options.Revision);
+            var objects = Objects(gateway, status.Served, options.Revision);
             var wanted = string.Concat(objects.Select(item => item.ToJsonString()));
             if (placed.TryGetValue(gateway.Meta.Key, out var before) && before.Wanted == wanted && time.GetElapsedTime(before.Since) < LookAgain) continue;
             if (await ApplyAsync(gateway, objects, cancel)) placed[gateway.Meta.Key] = (wanted, time.GetTimestamp());
@@ -64,7 +66,7 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
         return true;
     }
 
-    internal static IReadOnlyList<JsonObject> Objects(ApiGateway gateway, string revision)
+    internal static IReadOnlyList<JsonObject> Objects(ApiGateway gateway, ImmutableArray<ApiListener> served, string revision)
     {
         var name = gateway.Meta.Annotations[NameOverride] ?? $"{gateway.Meta.Name}-{gateway.ClassName}";
         var selector = new JsonObject { [GatewayLabel] = gateway.Meta.Name };
@@ -76,7 +78,7 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
         {
             ["type"] = gateway.Meta.Annotations[ServiceType] ?? "LoadBalancer",
             ["selector"] = selector.DeepClone(),
-            ["ports"] = Ports(gateway),
+            ["ports"] = Ports(served),
         };
         if (!gateway.Addresses.IsEmpty) service["loadBalancerIP"] = gateway.Addresses[0].Value;
         return
@@ -137,10 +139,10 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
     };
 
     /// <summary>The port of readiness, then each listener's, each once.</summary>
-    private static JsonArray Ports(ApiGateway gateway)
+    private static JsonArray Ports(ImmutableArray<ApiListener> served)
     {
         var ports = new JsonArray(Port("status-port", StatusPort, "tcp"));
-        foreach (var listener in gateway.Listeners.DistinctBy(listener => listener.Port).Where(listener => listener.Port != StatusPort).Take(PortsMax))
+        foreach (var listener in served.DistinctBy(listener => listener.Port).Where(listener => listener.Port != StatusPort).Take(PortsMax))
             ports.Add((JsonNode)Port(Named(listener), listener.Port, listener.Protocol.ToLowerInvariant()));
         return ports;
 

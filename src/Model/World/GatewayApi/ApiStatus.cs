@@ -13,6 +13,9 @@ public sealed record ApiGatewayStatus(Resource Owner, ImmutableArray<ApiConditio
 {
     /// <summary>How many ListenerSets a Gateway serves.</summary>
     public int AttachedSets { get; init; }
+
+    /// <summary>A Gateway's own listeners and those that its ListenerSets add: whose ports must be open in front of it.</summary>
+    public ImmutableArray<ApiListener> Served { get; init; } = [];
 }
 
 public sealed record ApiParentStatus(ParentRef Parent, ImmutableArray<ApiCondition> Conditions);

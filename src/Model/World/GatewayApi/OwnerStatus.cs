@@ -36,6 +36,7 @@ internal static class OwnerStatus
                 listener.Listener.Name, listener.Attached.Count, [.. listener.Kinds.Select(kind => new RouteKind(ApiInputs.Group, kind))], [.. listener.Conditions]))],
             owner.IsGateway ? place.Addresses : [])
         {
+            Served = owner.IsGateway ? [.. owner.Listeners.Select(listener => listener.Listener), .. served.Where(listener => listener.Owner != owner.Resource).Select(listener => listener.Listener)] : [],
             AttachedSets = owner.IsGateway ? all.Count(one => !one.IsGateway && one.Parent == owner.Parent && one.Listeners.Any(listener => listener.Made is not null)) : 0,
         };
     }

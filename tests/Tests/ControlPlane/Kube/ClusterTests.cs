@@ -159,6 +159,18 @@ public sealed class ClusterTests
     }
 
     [Fact]
+    public async Task The_ports_of_a_ListenerSet_are_open_in_front_of_its_gateway()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        Define(rig, ("listenersets", "ListenerSet"));
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: edge, namespace: default}, spec: {gatewayClassName: istio, allowedListeners: {namespaces: {from: Same}}, listeners: [{name: http, port: 80, protocol: HTTP}]}}");
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: more, namespace: default}, spec: {parentRef: {name: edge}, listeners: [{name: alt, port: 8080, protocol: HTTP}]}}");
+
+        IEnumerable<long?> Ports() => rig.Cluster.Get(KubeKinds.Service, "default", "edge-istio").At("spec", "ports").Objects().Select(p => (long?)p["port"].Integer());
+        await rig.Until(() => Ports().SequenceEqual([15021, 80, 8080]), "the ports of both");
+    }
+
+    [Fact]
     public async Task A_Gateway_API_that_is_installed_later_gets_its_class_at_once()
     {
         // Only a change of the definitions can wake it: by itself it would look again after an hour.
