@@ -11,6 +11,7 @@ using Mesh.Model.Translate;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Prometheus;
 
 namespace Mesh.ControlPlane;
@@ -20,6 +21,9 @@ namespace Mesh.ControlPlane;
 /// </summary>
 internal static class Istiod
 {
+    /// <summary>For answers under way at the end; a kubelet kills after 30 s.</summary>
+    private static readonly TimeSpan ShutdownMax = TimeSpan.FromSeconds(5);
+
     /// <param name="opened">Called once when all doors are open and the first configuration is served: <c>name address</c> of each door.</param>
     public static async Task<int> RunAsync(Options options, TimeProvider time, CancellationToken stop, Action<IReadOnlyList<string>>? opened = null)
     {
@@ -64,6 +68,7 @@ internal static class Istiod
         builder.WebHost.ConfigureKestrel(kestrel => Doors(kestrel, options, authority, bundle));
 
         var services = builder.Services;
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownMax);
         services.AddSingleton(options).AddSingleton(time).AddSingleton(authority).AddSingleton(bundle).AddSingleton(tokens);
         services.AddSingleton(Metrics.NewCustomRegistry());
         services.AddSingleton<WorldFeed>().AddSingleton<TokenKeys>().AddSingleton(_ => new HttpClient()).AddSingleton<RefusedResources>().AddSingleton<Translator>();

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.IO.Pipelines;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -19,6 +21,7 @@ public sealed class KubeApi : IDisposable
     private const string MetadataList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
     private const string MetadataItem = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
     private const int BodyBytesMax = 512 << 20; // a list page; etcd's own limit for one object is 1.5 MiB
+    private const int EventBytesMax = 16 << 20; // of a watch: one object
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(30);
 
     private readonly Kubernetes? client;
@@ -124,7 +127,8 @@ public sealed class KubeApi : IDisposable
 
             await using var stream = await response.Content.ReadAsStreamAsync(deadline.Token);
             var (json, text) = await ReadAsync(stream, deadline.Token);
-            return new((int)response.StatusCode, json, (int)response.StatusCode < 300 ? "" : Reason(json, text, response.ReasonPhrase));
+            var unread = json is null && text.Length > 0 ? $"the answer cannot be read: {text[..Math.Min(text.Length, 100)].Trim()}" : "";
+            return new((int)response.StatusCode, json, (int)response.StatusCode < 300 ? unread : Reason(json, text, response.ReasonPhrase));
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
@@ -178,13 +182,42 @@ public sealed class KubeApi : IDisposable
             throw new KubeWatchRefusedException((int)response.StatusCode, Reason(json, text, response.ReasonPhrase));
         }
 
-        using var reader = new StreamReader(stream, Encoding.UTF8, false, 64 << 10);
-        while (await reader.ReadLineAsync(quiet.Token) is { } line)
+        var reader = PipeReader.Create(stream, new(bufferSize: 64 << 10));
+        while (true)
         {
+            var read = await reader.ReadAsync(quiet.Token);
             timer.Change(silence, Timeout.InfiniteTimeSpan);
-            if (line.Length == 0) continue;
-            yield return JsonDocument.Parse(line, new() { MaxDepth = 128 });
+            var left = read.Buffer;
+            while (left.PositionOf((byte)'\n') is { } end)
+            {
+                var line = left.Slice(0, end);
+                left = left.Slice(left.GetPosition(1, end));
+                // The document looks into the line: whoever takes it is done with it when the next is asked for.
+                if (!line.IsEmpty) yield return JsonDocument.Parse(line, new() { MaxDepth = 128 });
+            }
+            if (left.Length > EventBytesMax) throw new IOException($"an event is larger than {EventBytesMax >> 20} MiB");
+            if (read.IsCompleted)
+            {
+                if (!left.IsEmpty) throw new IOException("the stream ended within an event");
+                yield break;
+            }
+            reader.AdvanceTo(left.Start, left.End);
         }
+    }
+
+    /// <summary>Does the server say of itself that it has the kind?</summary>
+    /// <returns>Null when it does not say.</returns>
+    public async Task<bool?> ServesAsync(KubeKind kind, CancellationToken cancel)
+    {
+        var answer = await SendAsync(HttpMethod.Get, kind.Group.Length == 0 ? $"/api/{kind.Version}" : $"/apis/{kind.ApiVersion}", null, null, cancel);
+        if (answer.IsFine) return (answer.Body?["resources"] as JsonArray)?.OfType<JsonObject>().Any(resource => resource["name"]?.GetValue<string>() == kind.Plural);
+        if (!answer.IsAbsent || kind.Group.Length == 0) return null;
+
+        // Not even the group: only the list of groups can say so and be believed.
+        var groups = await SendAsync(HttpMethod.Get, "/apis", null, null, cancel);
+        return groups.IsFine && groups.Body?["groups"] is JsonArray all
+            ? all.OfType<JsonObject>().Where(group => group["name"]?.GetValue<string>() == kind.Group).SelectMany(group => (group["versions"] as JsonArray ?? []).OfType<JsonObject>()).Any(version => version["version"]?.GetValue<string>() == kind.Version) ? null : false
+            : null;
     }
 
     /// <summary>Which path a kind has, from the table of common kinds or from the cluster.</summary>
@@ -250,7 +283,13 @@ public sealed class KubeApi : IDisposable
     private static async Task<(JsonObject? Json, string Text)> ReadAsync(Stream stream, CancellationToken cancel)
     {
         using var copy = new MemoryStream();
-        await stream.CopyToAsync(copy, cancel);
+        var chunk = new byte[32 << 10];
+        int read;
+        while ((read = await stream.ReadAsync(chunk, cancel)) > 0)
+        {
+            copy.Write(chunk, 0, read);
+            if (copy.Length > BodyBytesMax) throw new IOException($"the answer is larger than {BodyBytesMax >> 20} MiB");
+        }
         copy.Position = 0;
         try
         {

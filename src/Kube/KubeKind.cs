@@ -35,6 +35,7 @@ public static class KubeKinds
     public static readonly KubeKind DaemonSet = new("apps", "v1", "daemonsets", "DaemonSet", true);
     public static readonly KubeKind HorizontalPodAutoscaler = new("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true);
     public static readonly KubeKind PodDisruptionBudget = new("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true);
+    public static readonly KubeKind NetworkPolicy = new("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true);
     public static readonly KubeKind Role = new("rbac.authorization.k8s.io", "v1", "roles", "Role", true);
     public static readonly KubeKind RoleBinding = new("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", true);
     public static readonly KubeKind ClusterRole = new("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", false);
@@ -45,12 +46,12 @@ public static class KubeKinds
     public static readonly KubeKind MutatingWebhook = new("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", false);
     public static readonly KubeKind ValidatingWebhook = new("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", false);
 
-    private static readonly KubeKind[] All =
+    public static IReadOnlyList<KubeKind> All { get; } =
     [
         Namespace, Node, Pod, Service, ServiceAccount, Secret, ConfigMap, EndpointSlice, Ingress, IngressClass, Deployment, DaemonSet, HorizontalPodAutoscaler,
-        PodDisruptionBudget, Role, RoleBinding, ClusterRole, ClusterRoleBinding, Lease, SigningRequest, CustomResourceDefinition, MutatingWebhook, ValidatingWebhook,
+        PodDisruptionBudget, NetworkPolicy, Role, RoleBinding, ClusterRole, ClusterRoleBinding, Lease, SigningRequest, CustomResourceDefinition, MutatingWebhook, ValidatingWebhook,
     ];
 
     /// <returns>Null for a kind of a custom resource: the cluster's discovery knows it.</returns>
-    public static KubeKind? Find(string apiVersion, string kind) => Array.Find(All, known => known.Kind == kind && known.ApiVersion == apiVersion);
+    public static KubeKind? Find(string apiVersion, string kind) => All.FirstOrDefault(known => known.Kind == kind && known.ApiVersion == apiVersion);
 }

@@ -47,6 +47,7 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
     private readonly TaskCompletionSource synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string version = "";
     private int failures;
+    private bool isServed; // a list of this kind was heard
 
     /// <summary>Completes when the first list has been heard, or the cluster does not have the kind.</summary>
     public Task Synced => synced.Task;
@@ -106,29 +107,38 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
             }
             if (answer.IsAbsent)
             {
+                // What was there is not given up for a 404 alone: a server that starts, or a proxy in between, says it too.
+                if (isServed && await api.ServesAsync(kind, cancel) != false)
+                {
+                    await BackOffAsync($"listing {kind}: {answer}; what was heard before stays", times.BackoffMax, cancel);
+                    return false;
+                }
+                isServed = false;
                 sink.Replace([]);
                 synced.TrySetResult();
                 await WaitAsync(times.AbsentRetry, cancel);
                 return false;
             }
-            if (!answer.IsFine || answer.Body is null)
+            if (!answer.IsFine || answer.Body is not { } body || !IsList(body))
             {
-                await BackOffAsync($"listing {kind}: {answer}", times.BackoffMax, cancel);
+                await BackOffAsync($"listing {kind}: {(answer.IsFine && answer.Message.Length == 0 ? "the answer is no list" : answer.ToString())}", times.BackoffMax, cancel);
                 return false;
             }
 
-            foreach (var item in (answer.Body["items"] as JsonArray ?? []).OfType<JsonObject>())
+            foreach (var item in (body["items"] as JsonArray ?? []).OfType<JsonObject>())
             {
                 // Items of a list do not repeat what the list says.
                 item["apiVersion"] ??= kind.ApiVersion;
                 item["kind"] ??= kind.Kind;
                 using var document = JsonDocument.Parse(item.ToJsonString());
-                objects.Add(document.RootElement.Clone());
+                if (IsNamed(document.RootElement)) objects.Add(document.RootElement.Clone());
+                else sink.Trouble($"listing {kind}: an object without a name is passed over");
             }
-            token = answer.Body["metadata"]?["continue"]?.GetValue<string>() ?? "";
+            token = body["metadata"]?["continue"]?.GetValue<string>() ?? "";
             if (token.Length > 0) continue;
 
-            version = answer.Body["metadata"]?["resourceVersion"]?.GetValue<string>() ?? "0";
+            version = body["metadata"]?["resourceVersion"]?.GetValue<string>() ?? "0";
+            isServed = true;
             sink.Replace(objects);
             synced.TrySetResult();
             return true;
@@ -147,9 +157,13 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
             using (heard)
             {
                 var root = heard.RootElement;
-                var item = root.GetProperty("object");
-                switch (root.GetProperty("type").GetString())
+                if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("object", out var item) || !root.TryGetProperty("type", out var type) || type.ValueKind != JsonValueKind.String)
+                    throw new JsonException("a line is no event");
+                switch (type.GetString())
                 {
+                    case "ADDED" or "MODIFIED" or "DELETED" when !IsNamed(item):
+                        sink.Trouble($"watching {kind}: an object without a name is passed over");
+                        break;
                     case "ADDED" or "MODIFIED":
                         sink.Changed(item.Clone());
                         break;
@@ -166,13 +180,21 @@ public sealed class KubeWatch(KubeApi api, KubeKind kind, IKubeSink sink, TimePr
                         continue; // a kind of event that is not known yet carries no version we may rely on
                 }
                 failures = 0;
-                if (item.TryGetProperty("metadata", out var metadata) && metadata.TryGetProperty("resourceVersion", out var next) && next.GetString() is { Length: > 0 } text) version = text;
+                if (item.ValueKind == JsonValueKind.Object && item.TryGetProperty("metadata", out var metadata) && metadata.ValueKind == JsonValueKind.Object && metadata.TryGetProperty("resourceVersion", out var next) && next.ValueKind == JsonValueKind.String && next.GetString() is { Length: > 0 } text) version = text;
             }
         }
         sink.Heard();
         // The server ended it in order: go on from where it ended, without haste.
         await WaitAsync(TimeSpan.FromMilliseconds(50 + random.Next(100)), cancel);
     }
+
+    /// <summary>An empty list is a list; an empty answer is none.</summary>
+    private static bool IsList(JsonObject body) =>
+        body["items"] is JsonArray || body["items"] is null && body["metadata"]?["resourceVersion"] is not null && body["kind"] is JsonValue value && value.ToString().EndsWith("List", StringComparison.Ordinal);
+
+    private static bool IsNamed(JsonElement item) =>
+        item.ValueKind == JsonValueKind.Object && item.TryGetProperty("metadata", out var metadata) && metadata.ValueKind == JsonValueKind.Object
+        && metadata.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String;
 
     private async Task BackOffAsync(string trouble, TimeSpan longest, CancellationToken cancel)
     {

@@ -66,6 +66,12 @@ internal sealed record Bootstrap
     public required string AccessLogPath { get; init; }
     /// <summary>The application's address as probes and merged metrics call it.</summary>
     public required string AppAddress { get; init; }
+    /// <summary>Of the pod, not of the process: the configuration accepted last is kept here.</summary>
+    public required string DataFolder { get; init; }
+    /// <summary>Keys are kept here, if it is memory-backed.</summary>
+    public required string SecretsFolder { get; init; }
+    /// <summary>An older configuration is not gone on with; zero: none is kept.</summary>
+    public required TimeSpan KeptAgeMax { get; init; }
     public required ImmutableArray<string> StatsTags { get; init; }
 
     public bool IsGateway => Role == "router";
@@ -141,6 +147,9 @@ internal sealed record Bootstrap
             LogLevel = env.Text("MESH_LOG_LEVEL") ?? "info",
             AccessLogPath = env.Text("ACCESS_LOG_FILE") ?? "/dev/stdout",
             AppAddress = env.Text("APP_ADDRESS") ?? instanceIp,
+            DataFolder = env.Text("DATA_FOLDER") ?? "/var/lib/istio/data",
+            SecretsFolder = env.Text("SECRETS_FOLDER") ?? "/etc/istio/proxy",
+            KeptAgeMax = env.Duration("KEPT_CONFIGURATION_AGE_MAX") ?? TimeSpan.FromHours(24),
             StatsTags = [],
         };
     }

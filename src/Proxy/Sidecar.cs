@@ -61,9 +61,16 @@ internal sealed class Sidecar : IDisposable
         if (IsDraining) return "server is not live, current state is: DRAINING";
 
         var state = Keeper.State;
+        if (state.GoesOnSince is { } since)
+        {
+            if (Certificates.Current is not { } held || held.NotAfter <= _time.GetUtcNow())
+                return $"no control plane answers; the configuration last confirmed at {since:u} is there, but no valid certificate: keys are kept in memory-backed volumes only ({Bootstrap.SecretsFolder})";
+            return HasBeenApplied() ? null : "server is not live, current state is: INITIALIZING";
+        }
         var (cds, lds) = (state.StatusOf(ResourceFromXds.ClusterType), state.StatusOf(ResourceFromXds.ListenerType));
         if (cds.Accepted + cds.Rejected + lds.Accepted + lds.Rejected == 0)
-            return "config not received from XDS server (is Istiod running?): cds updates: 0 successful, 0 rejected; lds updates: 0 successful, 0 rejected";
+            return "config not received from XDS server (is Istiod running?): cds updates: 0 successful, 0 rejected; lds updates: 0 successful, 0 rejected"
+                + (state.NothingKept is { } nothing ? $"; no configuration to go on with: {nothing}" : "");
         if (cds.Accepted == 0 && cds.Rejected > 0 || lds.Accepted == 0 && lds.Rejected > 0)
             return $"config received from XDS server, but was rejected: cds updates: {cds.Accepted} successful, {cds.Rejected} rejected; lds updates: {lds.Accepted} successful, {lds.Rejected} rejected";
         if (cds.Accepted == 0 || lds.Accepted == 0)
@@ -94,6 +101,7 @@ internal sealed class Sidecar : IDisposable
         foreach (var (worker, _) in Loops) worker.Loop.Start($"loop {worker.Index}");
 
         var ads = new AdsClient(Keeper, ControlNode.Create(Bootstrap), ConnectAds, Bootstrap.DiscoveryAddress, Bootstrap.DnsCapture, _time, new Random(Bootstrap.NodeId.Length), _log);
+        _restart = new(new(Bootstrap, ControlNode.Create(Bootstrap), _time, _log), Keeper, Certificates, ads, PostToControl, _time, _log);
         RunOnControl(() => Certificates.RunAsync(_stop.Token));
         RunOnControl(() => ads.RunAsync(_stop.Token));
         RunOnControl(() => Reporter().RunAsync(_stop.Token));
@@ -141,6 +149,7 @@ internal sealed class Sidecar : IDisposable
         OnLoops((_, listeners) => listeners.CutAll());
         foreach (var (worker, _) in Loops) worker.Loop.Stop();
         Keeper.Dispose();
+        _restart?.Dispose();
         Memory?.Dispose();
         _pressure?.Dispose();
         Files.Dispose();
@@ -189,6 +198,8 @@ internal sealed class Sidecar : IDisposable
 
     private const string ResolverFile = "/etc/resolv.conf";
 
+    private Restart? _restart;
+
     // Of the first loop's thread.
     private Dns.DnsProxy? _dns;
 
@@ -203,6 +214,7 @@ internal sealed class Sidecar : IDisposable
             Volatile.Write(ref _applied[worker.Index], next.Number);
         });
         Memory?.Changed();
+        _restart?.Changed();
     }
 
     private void PostToControl(Action action) => Task.Factory.StartNew(action, _stop.Token, TaskCreationOptions.None, _control.ExclusiveScheduler);

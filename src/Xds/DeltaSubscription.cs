@@ -38,6 +38,9 @@ public sealed class DeltaSubscription(string typeUrl, bool wildcard)
         return request;
     }
 
+    /// <summary>A former process accepted this version and it is in force here; said before the first <see cref="Open"/>, it will not be sent again.</summary>
+    public void Holds(string name, string version) => held[name] = version;
+
     /// <summary>From now on exactly these are wanted by name.</summary>
     /// <returns>What to send; null when nothing changes or there is no stream to send it on (then <see cref="Open"/> will say it).</returns>
     public DeltaDiscoveryRequest? Want(IReadOnlySet<string> names)

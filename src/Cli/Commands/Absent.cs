@@ -20,7 +20,6 @@ internal static class Absent
     [
         Of("add-to-mesh", "is gone, as from istioctl: `meshctl kube-inject -f FILE` injects a file"), Of("remove-from-mesh", "is gone, as from istioctl: label the pod sidecar.istio.io/inject=false"),
         Of("revision", "is gone, as from istioctl: `meshctl tag list` and `meshctl version` tell revisions"), Of("wait", "is gone, as from istioctl: `meshctl proxy-status` tells who has what"),
-        Of("metrics", "asks a Prometheus: `meshctl stat` tells the same from the proxies themselves", "m"),
         Of("internal-debug", "is `kubectl exec` or port-forward to istiod's port 15014, page /debug/NAME; `meshctl bug-report` collects them"),
     ];
 

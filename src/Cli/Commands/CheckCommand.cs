@@ -22,7 +22,12 @@ internal static class CheckCommand
     public static Command Precheck { get; } = new("precheck", "Check whether Istio can safely be installed or upgraded")
     {
         Flags = [Flag.Text("from-version", "taken for compatibility", 'f') with { Hidden = true }, Flag.Text("revision", "control plane revision", 'r')],
-        Run = (invocation, cancel) => RunAsync(invocation, ClusterChecks.BeforeAsync, cancel),
+        Run = async (invocation, cancel) =>
+        {
+            var outcome = await RunAsync(invocation, ClusterChecks.BeforeAsync, cancel);
+            if (outcome.Exit == ExitCode.Fine) await invocation.Out.WriteLineAsync($"{invocation.Terminal.Green("✔")} No issues found when checking the cluster. Istio is safe to install or upgrade!");
+            return outcome;
+        },
     };
 
     public static Command Verify { get; } = new("verify-install", "Verifies Istio Installation Status")

@@ -42,7 +42,7 @@ internal static class Root
             new("experimental", "Experimental commands that may be modified or deprecated")
             {
                 Aliases = ["x", "exp"],
-                Commands = [Authz.Command, CheckCommand.Precheck, Describe.Command, Explain.Command, .. Absent.Experimental],
+                Commands = [Authz.Command, CheckInject.Command, CheckCommand.Precheck, Describe.Command, Explain.Command, InjectorList.Command, WorkloadMetrics.Command, .. Absent.Experimental],
             },
         ],
     };

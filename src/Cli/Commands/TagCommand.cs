@@ -111,7 +111,7 @@ internal static class TagCommand
         var before = await api.GetAsync(KubeKinds.MutatingWebhook, null, name, cancel);
         if (before.IsFine && before.Body.At("metadata", "labels", Manifest.RevisionLabel).Text() is { } other && other != revision && !invocation.Is("overwrite"))
             return Outcome.Failed($"revision tag \"{tag}\" already exists (it stands for {other}), and --overwrite is false");
-        // The revision's own webhook must not answer for what the tag answers for now.
+        if (tag == "default" && revision != "default" && await DeactivateAsync(api, space, cancel) is { } stuck) return Outcome.Failed(stuck);
         wanted["webhooks"] = new JsonArray([.. wanted["webhooks"].Objects().Select(webhook =>
         {
             var copy = (JsonObject)webhook.DeepClone();
@@ -126,6 +126,29 @@ internal static class TagCommand
 
         await invocation.Out.WriteLineAsync($"Revision tag \"{tag}\" created, referencing control plane revision \"{revision}\". To enable injection using this\nrevision tag, use 'kubectl label namespace <NAMESPACE> istio.io/rev={tag}'");
         return Outcome.Fine;
+    }
+
+    /// <summary>
+    /// What asks for istio-injection=enabled belongs to the tag now: the default revision's own webhook answers to nothing any more, or pods would be injected
+    /// twice. `meshctl install` makes it answer again.
+    /// </summary>
+    /// <returns>Null when done.</returns>
+    private static async Task<string?> DeactivateAsync(KubeApi api, string space, CancellationToken cancel)
+    {
+        var name = $"istio-sidecar-injector{(space == "istio-system" ? "" : "-" + space)}";
+        var own = await api.GetAsync(KubeKinds.MutatingWebhook, null, name, cancel);
+        if (own.IsAbsent) return null;
+        if (!own.IsFine) return $"{name} cannot be read: {own}";
+
+        var webhooks = new JsonArray([.. own.Body.At("webhooks").Objects().Select(webhook =>
+        {
+            var copy = webhook.Copy();
+            foreach (var selector in (string[])["namespaceSelector", "objectSelector"])
+                copy[selector] = new JsonObject { ["matchLabels"] = new JsonObject { [InjectionReasons.Never] = "never-match" } };
+            return copy;
+        })]);
+        var answer = await api.MergeAsync(KubeKinds.MutatingWebhook, null, name, new JsonObject { ["webhooks"] = webhooks }, cancel);
+        return answer.IsFine ? null : $"{name} cannot be changed: {answer}";
     }
 
     private static async Task<Outcome> ListAsync(Invocation invocation, CancellationToken cancel)

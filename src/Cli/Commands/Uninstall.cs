@@ -13,6 +13,8 @@ internal static class Uninstall
 {
     private static readonly KubeKind GatewayClass = new("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", false);
 
+    private const int NamesMax = 30;
+
     public static Command Command { get; } = new("uninstall", "Uninstall Istio from a cluster")
     {
         Example = "meshctl uninstall --revision canary\nmeshctl uninstall --purge -y",
@@ -69,12 +71,30 @@ internal static class Uninstall
             foreach (var (_, item) in found) lines.Kept($"would remove {Installer.Shown(item)}");
             return Outcome.Fine;
         }
+        if (!purge && await ProxiesAsync(api, revision, cancel) is { Count: > 0 } proxies)
+        {
+            lines.Kept($"There are still {proxies.Count} proxies pointing to the control plane revision {revision}");
+            foreach (var name in proxies.Take(NamesMax)) lines.Kept("  " + name);
+            if (proxies.Count > NamesMax) lines.Kept($"  ... and {proxies.Count - NamesMax} more");
+            lines.Kept("If you proceed with the uninstall, these proxies will become detached from any control plane: restart their pods under another revision first.");
+        }
         if (!invocation.Is("skip-confirmation") && !Confirmation.Ask(invocation, Question(purge, revision, found.Count))) return Outcome.Failed("cancelled; nothing was changed");
 
         if (await installer.RemoveAsync(found, cancel) is { } stuck) return Outcome.Failed(stuck);
         if (purge && await AgainAsync(installer, api, invocation.Text("istioNamespace"), cancel) is { } late) return Outcome.Failed(late);
         lines.Kept($"{invocation.Terminal.Green("✔")} Uninstall complete ({found.Count} objects removed)");
         return Outcome.Fine;
+    }
+
+    /// <summary>Pods that this revision injected, as name.namespace.</summary>
+    private static async Task<IReadOnlyList<string>> ProxiesAsync(KubeApi api, string revision, CancellationToken cancel)
+    {
+        var pods = await api.ListAsync(KubeKinds.Pod, null, "", cancel);
+        return
+        [
+            .. pods.Body.At("items").Objects().Where(pod => InjectionStatus.Of(pod)?.Revision == revision)
+                .Select(pod => $"{pod.At("metadata", "name").Text()}.{pod.At("metadata", "namespace").Text()}").Order(StringComparer.Ordinal),
+        ];
     }
 
     private static string Question(bool purge, string revision, int count) => purge

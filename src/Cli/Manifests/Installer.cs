@@ -13,7 +13,7 @@ internal sealed class Installer(KubeApi api, TimeProvider time, Action<string> p
     /// <summary>All kinds that an installation may consist of, in the order in which they are taken away.</summary>
     public static readonly IReadOnlyList<KubeKind> Kinds =
     [
-        KubeKinds.MutatingWebhook, KubeKinds.ValidatingWebhook, KubeKinds.HorizontalPodAutoscaler, KubeKinds.PodDisruptionBudget, KubeKinds.Deployment, KubeKinds.DaemonSet,
+        KubeKinds.MutatingWebhook, KubeKinds.ValidatingWebhook, KubeKinds.HorizontalPodAutoscaler, KubeKinds.PodDisruptionBudget, KubeKinds.NetworkPolicy, KubeKinds.Deployment, KubeKinds.DaemonSet,
         KubeKinds.Service, KubeKinds.RoleBinding, KubeKinds.Role, KubeKinds.ClusterRoleBinding, KubeKinds.ClusterRole, KubeKinds.ConfigMap, KubeKinds.ServiceAccount,
     ];
 

@@ -103,5 +103,5 @@ internal sealed class InjectorConfig : IKubeSink
     }
 
     private static string Data(JsonElement map, string key) =>
-        map.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Object && data.TryGetProperty(key, out var text) ? text.GetString() ?? "" : "";
+        map.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Object && data.TryGetProperty(key, out var text) && text.ValueKind == JsonValueKind.String ? text.GetString()! : "";
 }

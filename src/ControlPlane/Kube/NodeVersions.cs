@@ -22,11 +22,13 @@ internal sealed class NodeVersions : IKubeSink
     public void Changed(JsonElement item)
     {
         var name = item.GetProperty("metadata").GetProperty("name").GetString()!;
-        if (item.TryGetProperty("status", out var status) && status.TryGetProperty("nodeInfo", out var about) && about.TryGetProperty("kubeletVersion", out var version)
-            && version.ValueKind == JsonValueKind.String) versions[name] = version.GetString()!;
+        if (Inside(item, "status") is { } status && Inside(status, "nodeInfo") is { } about && Inside(about, "kubeletVersion") is { ValueKind: JsonValueKind.String } version)
+            versions[name] = version.GetString()!;
     }
 
     public void Deleted(JsonElement item) => versions.TryRemove(item.GetProperty("metadata").GetProperty("name").GetString()!, out _);
+
+    private static JsonElement? Inside(JsonElement map, string key) => map.ValueKind == JsonValueKind.Object && map.TryGetProperty(key, out var value) ? value : null;
 
     public void Trouble(string sentence)
     {

@@ -121,7 +121,7 @@ internal sealed class RootCertificates(KubeApi api, TrustBundle bundle, KubeOpti
         }
 
         private void Take(JsonElement item) =>
-            All[NameOf(item)] = key.Length > 0 && item.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Object && data.TryGetProperty(key, out var text) ? text.GetString() ?? "" : "";
+            All[NameOf(item)] = key.Length > 0 && item.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Object && data.TryGetProperty(key, out var text) && text.ValueKind == JsonValueKind.String ? text.GetString()! : "";
 
         private string NameOf(JsonElement item)
         {

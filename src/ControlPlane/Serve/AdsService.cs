@@ -2,11 +2,12 @@ using Envoy.Service.Discovery.V3;
 using Grpc.Core;
 using Mesh.ControlPlane.Ca;
 using Mesh.Xds;
+using Microsoft.Extensions.Hosting;
 
 namespace Mesh.ControlPlane.Serve;
 
 /// <summary>The doors of the discovery services: who comes in, and whether there is room. What happens inside is <see cref="ProxyStream"/>'s.</summary>
-internal sealed class AdsService(ProxyStreams streams, Authenticator authenticator, LocalSecrets secrets, ILogger<AdsService> log)
+internal sealed class AdsService(ProxyStreams streams, Authenticator authenticator, LocalSecrets secrets, IHostApplicationLifetime life, ILogger<AdsService> log)
 {
     public Task DeltaAsync(IAsyncStreamReader<DeltaDiscoveryRequest> requests, ServerCallContext call) =>
         ServeAsync(requests, call, static (stream, request) => stream.Take(request));
@@ -26,7 +27,8 @@ internal sealed class AdsService(ProxyStreams streams, Authenticator authenticat
             throw new RpcException(new Status(StatusCode.Unauthenticated, problem));
         }
 
-        using var cut = CancellationTokenSource.CreateLinkedTokenSource(call.CancellationToken);
+        // Who ends lets its proxies go at once: they find another replica, or the next process of this one.
+        using var cut = CancellationTokenSource.CreateLinkedTokenSource(call.CancellationToken, life.ApplicationStopping);
         var stream = streams.TryOpen(new(call.GetHttpContext().Response.BodyWriter), call.Peer, who, cut) ?? throw new RpcException(new Status(StatusCode.ResourceExhausted, "too many streams; try again later"));
         var sending = stream.SendAsync(cut.Token);
         try

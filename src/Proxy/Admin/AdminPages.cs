@@ -85,6 +85,7 @@ internal sealed class AdminPages(Sidecar sidecar, StderrLogger log, Action<bool>
         yield return new("envoy_cluster_upstream_cx_active", "cluster_name=\"xds-grpc\"", sidecar.Keeper.State.IsConnected ? 1 : 0);
         foreach (var host in counters.SelectMany(c => c.RefusedHosts.All).GroupBy(entry => entry.Host, StringComparer.Ordinal))
             yield return new("mesh_egress_refused_total", $"host=\"{host.Key}\"", host.Sum(entry => entry.Count), true);
+        yield return new("mesh_kept_configuration_in_use", "", sidecar.Keeper.State.GoesOnSince is null ? 0 : 1);
         foreach (var (signal, name) in ExportSignals)
         {
             var label = $"signal=\"{name}\"";

@@ -22,6 +22,21 @@ internal sealed class AdsClient(SnapshotKeeper keeper, Envoy.Config.Core.V3.Node
     private readonly Dictionary<string, DeltaSubscription> _subscriptions = Subscriptions(wantsNames);
     private readonly HashSet<string> _opened = [];
 
+    /// <summary>Some control plane has said something since this process began.</summary>
+    public bool HasAnswer { get; private set; }
+
+    /// <summary>The last control plane that was asked does not know us: it is there, and it says no.</summary>
+    public bool WasTurnedAway { get; private set; }
+
+    /// <summary>Called when a stream ended and there never was an answer.</summary>
+    public Action? OnAbsent { get; set; }
+
+    /// <summary>This resource is here already, from a former process: only what differs needs to be sent.</summary>
+    public void Holds(string typeUrl, string name, string version)
+    {
+        if (_subscriptions.TryGetValue(typeUrl, out var subscription)) subscription.Holds(name, version);
+    }
+
     /// <summary>Reconnects for ever; the snapshot in use serves meanwhile.</summary>
     public async Task RunAsync(CancellationToken cancellation)
     {
@@ -36,6 +51,7 @@ internal sealed class AdsClient(SnapshotKeeper keeper, Envoy.Config.Core.V3.Node
             if (time.GetElapsedTime(began) > TimeSpan.FromSeconds(30)) backoff = BackoffMin;
             var wait = backoff * (0.5 + random.NextDouble() / 2);
             Log.ControlPlaneLost(log, address, reason, (long)wait.TotalMilliseconds);
+            if (!HasAnswer) OnAbsent?.Invoke();
             await WaitAsync(wait, cancellation);
             backoff = backoff * 2 < BackoffMax ? backoff * 2 : BackoffMax;
         }
@@ -56,6 +72,7 @@ internal sealed class AdsClient(SnapshotKeeper keeper, Envoy.Config.Core.V3.Node
             while (await stream.ReceiveAsync(cancellation) is { } response)
             {
                 keeper.Connected(true);
+                HasAnswer = true;
                 if (!_subscriptions.TryGetValue(response.TypeUrl, out var subscription)) continue;
 
                 await stream.SendAsync(Take(subscription, response), cancellation);
@@ -66,6 +83,7 @@ internal sealed class AdsClient(SnapshotKeeper keeper, Envoy.Config.Core.V3.Node
         }
         catch (IOException e)
         {
+            WasTurnedAway = e.InnerException is Grpc.Core.RpcException { StatusCode: Grpc.Core.StatusCode.Unauthenticated or Grpc.Core.StatusCode.PermissionDenied };
             return e.Message;
         }
         catch (OperationCanceledException)

@@ -22,6 +22,9 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
     /// <summary>The certificate in use; null before the first. Any thread.</summary>
     public CertificateSecret? Current => _current;
 
+    /// <summary>Whom the workload believes; null before the first answer.</summary>
+    public TrustSecret? Trusted { get; private set; }
+
     private volatile CertificateSecret? _current;
     private PeerValidation? _delivered;
 
@@ -45,7 +48,23 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
         _deliveredPem = Encoding.ASCII.GetString(delivered.Roots!.Pem.Span);
         Log.RootsReceived(log, delivered.Roots.Certificates.Length);
         // The control plane takes only lists that its authorities signed; those without a list have revoked nothing.
-        keeper.Put(new TrustSecret(SnapshotKeeper.TrustBundle, delivered with { EveryAuthorityNeedsList = false }));
+        Trust(new(SnapshotKeeper.TrustBundle, delivered with { EveryAuthorityNeedsList = false }));
+    }
+
+    /// <summary>A former process's certificate, as long as it is valid and there is none of our own.</summary>
+    public void GoOnWith(CertificateSecret certificate, TrustSecret roots)
+    {
+        if (_current is not null || certificate.NotAfter <= time.GetUtcNow()) return;
+
+        _current = certificate;
+        keeper.Put(certificate);
+        if (_delivered is null) Trust(roots with { Validation = roots.Validation with { EveryAuthorityNeedsList = false } });
+    }
+
+    private void Trust(TrustSecret roots)
+    {
+        Trusted = roots;
+        keeper.Put(roots);
     }
 
     private async Task RotateAsync(CancellationToken cancellation)
@@ -139,7 +158,7 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
         var roots = new X509Certificate2Collection();
         roots.ImportFromPem(rootsPem);
         var lists = File.Exists(bootstrap.RevocationListsPath) ? File.ReadAllBytes(bootstrap.RevocationListsPath) : [];
-        keeper.Put(new TrustSecret(SnapshotKeeper.TrustBundle, new PeerValidation
+        Trust(new(SnapshotKeeper.TrustBundle, new PeerValidation
         {
             Roots = new(Encoding.ASCII.GetBytes(rootsPem), [.. roots]), CrlsPem = lists.Length == 0 ? [] : [lists], EveryAuthorityNeedsList = false,
         }));

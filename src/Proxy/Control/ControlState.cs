@@ -9,6 +9,10 @@ internal sealed record ControlState
     public static readonly ControlState Empty = new();
 
     public bool IsConnected { get; init; }
+    /// <summary>Set when a former process's configuration serves, until this one's control plane has answered: when it was last known to be right.</summary>
+    public DateTimeOffset? GoesOnSince { get; init; }
+    /// <summary>Why there was no configuration to go on with; null when nobody has looked.</summary>
+    public string? NothingKept { get; init; }
     /// <summary>By type, then name.</summary>
     public ImmutableDictionary<string, ImmutableDictionary<string, ReceivedResource>> Resources { get; init; } =
         ImmutableDictionary<string, ImmutableDictionary<string, ReceivedResource>>.Empty;
@@ -16,6 +20,9 @@ internal sealed record ControlState
     /// <summary>Refused resources: the latest refusal of each, by type and name.</summary>
     public ImmutableDictionary<(string Type, string Name), string> Refusals { get; init; } = ImmutableDictionary<(string, string), string>.Empty;
     public ImmutableArray<string> Waiting { get; init; } = [];
+
+    /// <summary>The control plane has given clusters and listeners, and they were taken.</summary>
+    public bool IsConfirmed => StatusOf(Config.ResourceFromXds.ClusterType).Accepted > 0 && StatusOf(Config.ResourceFromXds.ListenerType).Accepted > 0;
 
     public TypeStatus StatusOf(string typeUrl) => Types.GetValueOrDefault(typeUrl) ?? new();
 

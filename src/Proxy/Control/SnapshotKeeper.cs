@@ -95,7 +95,15 @@ internal sealed class SnapshotKeeper : IDisposable
             ? status with { Accepted = status.Accepted + 1, LastVersion = version, LastAt = _time.GetUtcNow() }
             : status with { Rejected = status.Rejected + 1, LastAt = _time.GetUtcNow() };
         _state = _state with { Types = _state.Types.SetItem(typeUrl, status) };
+        if (_state.GoesOnSince is null || !_state.IsConfirmed) return;
+
+        _state = _state with { GoesOnSince = null };
+        Log.Confirmed(_log);
     }
+
+    public void GoesOnWith(DateTimeOffset confirmedAt) => _state = _state with { GoesOnSince = confirmedAt };
+
+    public void NothingKept(string problem) => _state = _state with { NothingKept = problem };
 
     public void Connected(bool connected)
     {

@@ -49,6 +49,15 @@ internal static partial class Log
     [LoggerMessage(13, LogLevel.Warning, "snapshot for restart: {Reason}")]
     public static partial void SnapshotNotKept(ILogger log, string reason);
 
+    [LoggerMessage(16, LogLevel.Warning, "no control plane answers: going on with {Resources} resources that were last confirmed at {ConfirmedAt:O}, {Certificate}")]
+    public static partial void GoingOn(ILogger log, int resources, DateTimeOffset confirmedAt, string certificate);
+
+    [LoggerMessage(17, LogLevel.Warning, "no control plane answers, and there is no configuration to go on with: {Problem}; waiting")]
+    public static partial void NothingKept(ILogger log, string problem);
+
+    [LoggerMessage(18, LogLevel.Information, "the control plane has answered: its configuration is in force again")]
+    public static partial void Confirmed(ILogger log);
+
     [LoggerMessage(31, LogLevel.Warning, "memory pressure is {Level}: {Percent} % of the container's limit")]
     public static partial void MemoryPressure(ILogger log, Pressure level, int percent);
 

@@ -16,6 +16,11 @@ internal sealed class Kubelet(ClusterRig rig, string bridge, string node) : IDis
     private readonly string folder = Directory.CreateTempSubdirectory("mesh-node-").FullName;
     private readonly List<RunningPod> pods = [];
     private readonly List<string> links = [];
+    private readonly Dictionary<RunningPod, Dictionary<string, string>> volumesOf = [];
+    private readonly Dictionary<RunningPod, IReadOnlyDictionary<string, (string Program, string[] Arguments)>> programsOf = [];
+
+    /// <summary>What kubelets mount as tmpfs for volumes of medium Memory.</summary>
+    private readonly string memory = Directory.CreateDirectory($"/dev/shm/mesh-node-{Environment.ProcessId}-{bridge}").FullName;
     private readonly Dictionary<string, string> hosts = new() { ["localhost"] = "127.0.0.1", ["istiod.istio-system.svc"] = node };
 
     public void Host(string name, string address) => hosts[name] = address;
@@ -30,7 +35,7 @@ internal sealed class Kubelet(ClusterRig rig, string bridge, string node) : IDis
     }
 
     /// <param name="programs">Container name → program and, where the pod gives no arguments, its own.</param>
-    public RunningPod Start(JsonObject pod, string address, IReadOnlyDictionary<string, (string Program, string[] Arguments)> programs)
+    public async Task<RunningPod> StartAsync(JsonObject pod, string address, IReadOnlyDictionary<string, (string Program, string[] Arguments)> programs)
     {
         var (name, space) = (pod.At("metadata", "name").Text()!, pod.At("metadata", "namespace").Text()!);
         pod["status"] = new JsonObject { ["podIP"] = address, ["hostIP"] = node };
@@ -46,14 +51,28 @@ internal sealed class Kubelet(ClusterRig rig, string bridge, string node) : IDis
 
         var account = pod.At("spec", "serviceAccountName").Text() ?? "default";
         rig.Cluster.Tokens[$"token of {name}"] = ($"system:serviceaccount:{space}:{account}", "istio-ca");
-        var volumes = pod.At("spec", "volumes").Objects().ToDictionary(volume => volume["name"].Text()!, volume => Volume(running, volume, $"token of {name}"));
-        foreach (var container in pod.At("spec", "initContainers").Objects().Concat(pod.At("spec", "containers").Objects()))
+        var volumes = volumesOf[running] = pod.At("spec", "volumes").Objects().ToDictionary(volume => volume["name"].Text()!, volume => Volume(running, volume, $"token of {name}"));
+        programsOf[running] = programs;
+        foreach (var container in pod.At("spec", "initContainers").Objects())
         {
-            var (program, own) = programs[container["name"].Text()!];
-            Run(running, container, program, own, volumes, isInit: pod.At("spec", "initContainers").Objects().Contains(container) && container["restartPolicy"].Text() != "Always");
+            Run(running, container);
+            // A native sidecar goes on; what comes after it waits for its startup probe.
+            if (container["restartPolicy"].Text() != "Always") running.MustEndWell(container["name"].Text()!);
+            else if (container["startupProbe"] is not null) await running.ProxyReadyAsync();
         }
+        foreach (var container in pod.At("spec", "containers").Objects()) Run(running, container);
         return running;
     }
+
+    /// <summary>The container's process ended by a crash and is started again, in the same pod and with the same volumes.</summary>
+    public void Restart(RunningPod pod, string name)
+    {
+        pod.Kill(name);
+        Run(pod, pod.Object.At("spec", "initContainers").Objects().Concat(pod.Object.At("spec", "containers").Objects()).Single(container => container["name"].Text() == name));
+    }
+
+    /// <summary>The host's folder behind a volume.</summary>
+    public string VolumeOf(RunningPod pod, string volume) => volumesOf[pod][volume];
 
     public void Dispose()
     {
@@ -62,11 +81,14 @@ internal sealed class Kubelet(ClusterRig rig, string bridge, string node) : IDis
         foreach (var pod in pods) pod.Dispose();
         Tool("ip", "link", "delete", bridge);
         Directory.Delete(folder, recursive: true);
+        Directory.Delete(memory, recursive: true);
     }
 
-    private void Run(RunningPod pod, JsonObject container, string program, string[] own, Dictionary<string, string> volumes, bool isInit)
+    private void Run(RunningPod pod, JsonObject container)
     {
         var name = container["name"].Text()!;
+        var (program, own) = programsOf[pod][name];
+        var volumes = volumesOf[pod];
         var environment = new ContainerEnvironment(pod.Object, container);
         var arguments = container["args"] is JsonArray given ? given.Select(text => environment.Expand(text.Text()!)).ToArray() : own;
         var user = container.At("securityContext", "runAsUser").Text() ?? "0";
@@ -75,7 +97,7 @@ internal sealed class Kubelet(ClusterRig rig, string bridge, string node) : IDis
         var root = Directory.CreateDirectory(Path.Combine(pod.Folder, "root-" + name)).FullName;
         var etc = Directory.CreateDirectory(Path.Combine(root, "etc")).FullName;
         File.WriteAllLines(Path.Combine(etc, "hosts"), hosts.Select(host => $"{host.Value} {host.Key}"));
-        foreach (var file in (string[])["ld.so.cache", "passwd", "group", "nsswitch.conf"]) File.Copy("/etc/" + file, Path.Combine(etc, file));
+        foreach (var file in (string[])["ld.so.cache", "passwd", "group", "nsswitch.conf"]) File.Copy("/etc/" + file, Path.Combine(etc, file), overwrite: true);
         File.WriteAllText(Path.Combine(etc, "resolv.conf"), "");
         Directory.CreateDirectory(Path.Combine(root, "tmp")).UnixFileMode = (UnixFileMode)0b111_111_111;
 
@@ -94,12 +116,12 @@ internal sealed class Kubelet(ClusterRig rig, string bridge, string node) : IDis
         foreach (var (key, value) in environment.Values) start.Environment[key] = value;
         var process = pod.Network.Run(() => Process.Start(start)!);
         pod.Add(name, process);
-        if (isInit) pod.MustEndWell(name);
     }
 
     private string Volume(RunningPod pod, JsonObject volume, string token)
     {
-        var at = Directory.CreateDirectory(Path.Combine(pod.Folder, "volume-" + volume["name"].Text()));
+        var parent = volume.At("emptyDir", "medium").Text() == "Memory" ? Path.Combine(memory, pod.Name) : pod.Folder;
+        var at = Directory.CreateDirectory(Path.Combine(parent, "volume-" + volume["name"].Text()));
         at.UnixFileMode = (UnixFileMode)0b111_111_111;
         if (volume.At("configMap", "name").Text() is { } map)
             foreach (var (key, text) in rig.Cluster.Get(KubeKinds.ConfigMap, pod.Object.At("metadata", "namespace").Text()!, map).At("data").Strings()) File.WriteAllText(Path.Combine(at.FullName, key), text);

@@ -53,6 +53,31 @@ internal sealed class RunningPod(JsonObject pod, string address, string folder) 
     })
     { Timeout = TimeSpan.FromSeconds(20) };
 
+    /// <summary>SIGKILL, as after a crash.</summary>
+    public void Kill(string container)
+    {
+        var process = containers[container].Process;
+        if (!process.HasExited) process.Kill();
+        process.WaitForExit();
+    }
+
+    /// <summary>What the proxy says when it is asked whether it is ready; status 0 while nobody answers.</summary>
+    public async Task<(int Status, string Body)> ReadinessAsync()
+    {
+        using var probe = new HttpClient { Timeout = TimeSpan.FromSeconds(2) };
+        try
+        {
+            using var answer = await probe.GetAsync(new Uri($"http://{address}:15021/healthz/ready"));
+            return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
+        }
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
+        {
+            return (0, e.Message);
+        }
+    }
+
+    public Task ProxyReadyAsync() => AnswersAsync($"http://{address}:15021/healthz/ready");
+
     /// <summary>Until proxy and application answer their probes with 200, both asked as a kubelet asks.</summary>
     public async Task ReadyAsync()
     {
@@ -65,6 +90,14 @@ internal sealed class RunningPod(JsonObject pod, string address, string folder) 
     {
         var process = containers[container].Process;
         using var kill = Process.Start("kill", ["-TERM", $"{process.Id}"])!;
+        await process.WaitForExitAsync().WaitAsync(grace);
+        return process.ExitCode;
+    }
+
+    /// <summary>Until the container has ended by itself.</summary>
+    public async Task<int> EndAsync(string container, TimeSpan grace)
+    {
+        var process = containers[container].Process;
         await process.WaitForExitAsync().WaitAsync(grace);
         return process.ExitCode;
     }

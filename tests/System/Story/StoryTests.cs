@@ -1,11 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Text.Json.Nodes;
-using Mesh.Injector;
-using Mesh.Kube;
-using Mesh.Model.Yaml;
-using Mesh.SystemTests.Iptables;
-using Mesh.Tests.ControlPlane.Kube;
 
 namespace Mesh.SystemTests.Story;
 
@@ -16,38 +10,24 @@ namespace Mesh.SystemTests.Story;
 [Collection("demo")]
 public sealed class StoryTests : IAsyncLifetime
 {
-    private const string Bridge = "meshstory0", Node = "10.79.0.1";
-    private ClusterRig rig = null!;
-    private Kubelet kubelet = null!;
+    private StoryRig story = null!;
 
-    public async ValueTask InitializeAsync()
-    {
-        if (NetworkSpace.Missing is { } missing) Assert.Skip(missing);
-
-        Kubelet.MakeBridge(Bridge, Node);
-        rig = await ClusterRig.StartAsync("demo", new(IPAddress.Parse(Node), 15012));
-        kubelet = new(rig, Bridge, Node);
-        await rig.Until(() => rig.Cluster.All(KubeKinds.MutatingWebhook).SelectMany(c => c["webhooks"].Objects()).All(w => w.At("clientConfig", "caBundle").Text() is { Length: > 0 }), "webhooks with their certificate");
-        foreach (var file in Directory.EnumerateFiles(Path.Combine(Iptables.Programs.Root, "samples/demo"), "*.yaml").Order(StringComparer.Ordinal)) rig.Cluster.Put(await File.ReadAllTextAsync(file));
-        await rig.Until(() => rig.Cluster.Get(KubeKinds.ConfigMap, "demo", "istio-ca-root-cert") is not null, "the mesh's root in the namespace");
-        kubelet.Host("backend", "10.96.78.2");
-    }
+    public async ValueTask InitializeAsync() => story = await StoryRig.StartAsync("meshstory0", "10.79.0.1");
 
     public async ValueTask DisposeAsync()
     {
-        kubelet?.Dispose();
-        if (rig is not null) await rig.DisposeAsync();
+        if (story is not null) await story.DisposeAsync();
     }
 
     [Fact]
     public async Task Injected_pods_split_80_to_20_under_mutual_tls_with_their_metrics_and_roll_without_a_failed_request()
     {
-        var frontend = await StartAsync("frontend", "v1", 11);
-        var first = await StartAsync("backend", "v1", 12);
-        var second = await StartAsync("backend", "v2", 13);
+        var frontend = await story.StartPodAsync("frontend", "v1", 11);
+        var first = await story.StartPodAsync("backend", "v1", 12);
+        var second = await story.StartPodAsync("backend", "v2", 13);
         await Task.WhenAll(frontend.ReadyAsync(), first.ReadyAsync(), second.ReadyAsync());
-        Slice("frontend", frontend);
-        Slice("backend", first, second);
+        story.Slice("frontend", frontend);
+        story.Slice("backend", first, second);
         using var inside = frontend.Client();
         await UntilAsync(inside, answers => answers is ["v1", ..] or ["v2", ..]);
 
@@ -70,11 +50,11 @@ public sealed class StoryTests : IAsyncLifetime
         // v1 is replaced while requests go on: the new pod is there before the old one is told to end.
         using var over = new CancellationTokenSource();
         var load = Task.Run(() => LoadAsync(inside, over.Token));
-        var next = await StartAsync("backend", "v1", 14);
+        var next = await story.StartPodAsync("backend", "v1", 14);
         await next.ReadyAsync();
-        Slice("backend", first, next, second);
+        story.Slice("backend", first, next, second);
         await UntilAsync(inside, _ => next.Log("istio-proxy").Contains("inbound|8080||", StringComparison.Ordinal));
-        Slice("backend", next, second);
+        story.Slice("backend", next, second);
         await first.StopAsync("istio-proxy", TimeSpan.FromSeconds(20));
         await CallAsync(inside, 100);
         await over.CancelAsync();
@@ -101,34 +81,6 @@ public sealed class StoryTests : IAsyncLifetime
         Assert.InRange(received.Sum(Value), 600, counted);
         foreach (var family in (string[])["istio_request_duration_milliseconds_bucket", "istio_request_bytes_sum", "istio_response_bytes_sum", "istio_build"])
             Assert.Contains(sent, line => line.StartsWith(family + "{", StringComparison.Ordinal));
-    }
-
-    private async Task<RunningPod> StartAsync(string app, string version, int last)
-    {
-        var wanted = (JsonObject)YamlJson.Read($$$"""
-            {apiVersion: v1, kind: Pod, metadata: {generateName: {{{app}}}-{{{version}}}-, labels: {app: {{{app}}}, version: {{{version}}}}},
-             spec: {serviceAccountName: {{{app}}}, containers: [{name: app, image: {{{app}}}, ports: [{containerPort: 8080}], livenessProbe: {httpGet: {path: /healthz, port: 8080} } }] } }
-            """)!;
-        var answer = await rig.Cluster.Api.CreateAsync(KubeKinds.Pod, "demo", wanted, default);
-        Assert.True(answer.IsFine, answer.ToString());
-        string[] calls = app == "frontend" ? ["--calls", "http://backend:8080/"] : [];
-        var pod = answer.Body!;
-        var running = kubelet.Start(pod, $"10.79.0.{last}", new Dictionary<string, (string, string[])>
-        {
-            ["app"] = (Program("mesh-service", "samples/Service"), ["--name", app, "--version", version, "--listen", "0.0.0.0:8080", .. calls]),
-            ["istio-init"] = (Program("mesh-proxy", "src/Proxy"), []),
-            ["istio-proxy"] = (Program("mesh-proxy", "src/Proxy"), []),
-        });
-        pod["status"] = YamlJson.Read($"{{phase: Running, podIP: {running.Address}, podIPs: [{{ip: {running.Address}}}], conditions: [{{type: Ready, status: 'True'}}]}}");
-        rig.Cluster.Put(pod);
-        return running;
-    }
-
-    private void Slice(string service, params RunningPod[] pods)
-    {
-        var slice = (JsonObject)YamlJson.Read($"{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: {service}-1, namespace: demo, labels: {{kubernetes.io/service-name: {service}}}}}, addressType: IPv4, ports: [{{name: http, port: 8080, protocol: TCP}}]}}")!;
-        slice["endpoints"] = new JsonArray([.. pods.Select(pod => YamlJson.Read($"{{addresses: [{pod.Address}], conditions: {{ready: true}}, targetRef: {{kind: Pod, namespace: demo, name: {pod.Name}}}}}"))]);
-        rig.Cluster.Put(slice);
     }
 
     private static async Task UntilAsync(HttpClient client, Func<IReadOnlyList<string>, bool> isSo)
@@ -158,7 +110,7 @@ public sealed class StoryTests : IAsyncLifetime
     {
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, "http://10.96.78.2:8080/") { Headers = { Host = "backend:8080" } };
+            using var request = new HttpRequestMessage(HttpMethod.Get, StoryRig.BackendUrl) { Headers = { Host = "backend:8080" } };
             using var answer = await client.SendAsync(request);
             var text = await answer.Content.ReadAsStringAsync();
             return answer.StatusCode == HttpStatusCode.OK ? text.Trim()["backend ".Length..] : $"{(int)answer.StatusCode} {text}";
@@ -167,14 +119,6 @@ public sealed class StoryTests : IAsyncLifetime
         {
             return e.Message;
         }
-    }
-
-    /// <summary>Native as tools/build publishes it, else as it was built for debugging.</summary>
-    private static string Program(string name, string project)
-    {
-        var native = Path.Combine(Iptables.Programs.Root, "artifacts/bin", name);
-        if (!File.Exists(native)) return Path.Combine(Iptables.Programs.Root, project, "bin/Debug/net10.0", name);
-        return new FileInfo(native).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? native;
     }
 
     private static double Value(string line) => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture);

@@ -12,6 +12,8 @@ internal sealed class ClusterRig : IAsyncDisposable
     private readonly CancellationTokenSource stop = new(TimeSpan.FromSeconds(300));
     private readonly string folder = Directory.CreateTempSubdirectory("mesh-kube-").FullName;
     private Task running = Task.CompletedTask;
+    private CancellationTokenSource plane = new();
+    private Func<Options, Options> change = options => options;
 
     public FakeCluster Cluster { get; private init; } = null!;
     public string Kubeconfig => Path.Combine(folder, "kubeconfig");
@@ -24,7 +26,8 @@ internal sealed class ClusterRig : IAsyncDisposable
         rig.Cluster.WriteKubeconfig(rig.Kubeconfig);
         var (exit, _, error) = await rig.MeshctlAsync("install", "-y", "--set", $"profile={profile}");
         Assert.True(exit == 0, error);
-        await rig.StartIstiodAsync(secure, change ?? (options => options));
+        rig.change = change ?? rig.change;
+        await rig.StartIstiodAsync(secure);
         return rig;
     }
 
@@ -48,16 +51,33 @@ internal sealed class ClusterRig : IAsyncDisposable
         }
     }
 
+    /// <summary>The control plane ends; nobody answers at its addresses.</summary>
+    public async Task StopIstiodAsync()
+    {
+        Cluster.Admission.Address = null;
+        await plane.CancelAsync();
+        await running;
+    }
+
+    /// <param name="secure">Where proxies look for it.</param>
+    public async Task StartIstiodAsync(IPEndPoint? secure)
+    {
+        plane.Dispose();
+        plane = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
+        await RunIstiodAsync(secure);
+    }
+
     public async ValueTask DisposeAsync()
     {
         await stop.CancelAsync();
         await running;
         await Cluster.DisposeAsync();
+        plane.Dispose();
         stop.Dispose();
         Directory.Delete(folder, recursive: true);
     }
 
-    private async Task StartIstiodAsync(IPEndPoint? secure, Func<Options, Options> change)
+    private async Task RunIstiodAsync(IPEndPoint? secure)
     {
         var any = new IPEndPoint(IPAddress.Loopback, 0);
         var options = new Options
@@ -71,7 +91,7 @@ internal sealed class ClusterRig : IAsyncDisposable
             },
         };
         var opened = new TaskCompletionSource<IReadOnlyList<string>>();
-        running = Istiod.RunAsync(change(options), TimeProvider.System, stop.Token, opened.SetResult);
+        running = Istiod.RunAsync(change(options), TimeProvider.System, plane.Token, opened.SetResult);
         await Task.WhenAny(opened.Task, running);
         Addresses = (await opened.Task).Select(l => l.Split(' ')).ToDictionary(p => p[0], p => p[1]);
         Cluster.Admission.Address = new(Addresses["webhooks"]);

@@ -50,6 +50,9 @@ internal sealed class FakeCluster : IAsyncDisposable
     /// <summary>Says which requests are refused, and with which status.</summary>
     public Func<HttpRequest, int?> Fault { get; set; } = _ => null;
 
+    /// <summary>Answers in the server's place; false leaves it to the server.</summary>
+    public Func<HttpContext, Task<bool>> Instead { get; set; } = _ => Task.FromResult(false);
+
     public static async Task<FakeCluster> StartAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -151,7 +154,13 @@ internal sealed class FakeCluster : IAsyncDisposable
             await SayAsync(context, status, "told to fail");
             return;
         }
+        if (await Instead(context)) return;
         var parts = request.Path.Value!.Split('/', StringSplitOptions.RemoveEmptyEntries);
+        if (parts is ["apis"])
+        {
+            await GroupsAsync(context);
+            return;
+        }
         var (group, rest) = parts is ["api", "v1", .. var core] ? ("v1", core) : parts is ["apis", var g, var v, .. var other] ? ($"{g}/{v}", other) : ("", parts);
         if (parts is ["version"])
         {
@@ -426,11 +435,22 @@ internal sealed class FakeCluster : IAsyncDisposable
         return All(KubeKinds.CustomResourceDefinition).Any(d => d.At("spec", "group").Text() == group && d.At("spec", "names", "plural").Text() == plural && d.At("spec", "versions").Objects().Any(v => v["name"].Text() == apiVersion.Split('/')[1]));
     }
 
+    private Task GroupsAsync(HttpContext context)
+    {
+        var groups = All(KubeKinds.CustomResourceDefinition).GroupBy(d => d.At("spec", "group").Text()).Select(group => (JsonNode)new JsonObject
+        {
+            ["name"] = group.Key,
+            ["versions"] = new JsonArray([.. group.SelectMany(d => d.At("spec", "versions").Objects()).Select(v => v["name"].Text()).Distinct().Select(v => (JsonNode)new JsonObject { ["version"] = v })]),
+        });
+        return AnswerAsync(context, 200, new() { ["kind"] = "APIGroupList", ["groups"] = new JsonArray([.. groups]) });
+    }
+
     private Task DiscoverAsync(HttpContext context, string apiVersion)
     {
         var kinds = All(KubeKinds.CustomResourceDefinition).Where(d => d.At("spec", "group").Text() == apiVersion.Split('/')[0])
             .Select(d => (JsonNode)new JsonObject { ["name"] = d.At("spec", "names", "plural").Text(), ["kind"] = d.At("spec", "names", "kind").Text(), ["namespaced"] = d.At("spec", "scope").Text() == "Namespaced" });
-        return AnswerAsync(context, 200, new() { ["kind"] = "APIResourceList", ["resources"] = new JsonArray([.. kinds]) });
+        var common = KubeKinds.All.Where(k => k.ApiVersion == apiVersion).Select(k => (JsonNode)new JsonObject { ["name"] = k.Plural, ["kind"] = k.Kind, ["namespaced"] = k.IsNamespaced });
+        return AnswerAsync(context, 200, new() { ["kind"] = "APIResourceList", ["resources"] = new JsonArray([.. kinds, .. common]) });
     }
 
     private async Task ReviewAsync(HttpContext context)
