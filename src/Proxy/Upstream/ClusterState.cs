@@ -147,7 +147,7 @@ internal sealed class ClusterState
     /// <returns>False when nothing is healthy.</returns>
     public bool TryPick(Exchange exchange, out EndpointState endpoint)
     {
-        if (Config.Discovery == ClusterDiscovery.OriginalDestination) return TryOriginalDestination(DestinationOf(exchange), out endpoint);
+        if (Config.Discovery == ClusterDiscovery.OriginalDestination) return TryOriginalDestination(exchange.Client, DestinationOf(exchange), out endpoint);
 
         LookForOutliers();
         endpoint = _balancer.Pick(new() { Hash = exchange.Hash, Tried = exchange.Tried, Retry = exchange.Attempt > 1 ? RetryPolicy.Of(exchange) : null })!;
@@ -163,7 +163,7 @@ internal sealed class ClusterState
     /// <summary>For a TCP connection.</summary>
     public bool TryPick(ClientConnection client, out EndpointState endpoint)
     {
-        if (Config.Discovery == ClusterDiscovery.OriginalDestination) return TryOriginalDestination(client.Destination, out endpoint);
+        if (Config.Discovery == ClusterDiscovery.OriginalDestination) return TryOriginalDestination(client, client.Destination, out endpoint);
 
         LookForOutliers();
         ulong? hash = Config.LoadBalancing.Policy is BalancingPolicy.RingHash or BalancingPolicy.Maglev ? HashPolicies.OfAddress(client.Source.Address) : null;
@@ -314,8 +314,15 @@ internal sealed class ClusterState
         _outliers = MakeOutliers(cluster);
     }
 
-    private bool TryOriginalDestination(IPEndPoint destination, out EndpointState endpoint)
+    private bool TryOriginalDestination(ClientConnection client, IPEndPoint destination, out EndpointState endpoint)
     {
+        // Nobody redirected this connection: the address is our own listener's, and a call to it would come back here for ever.
+        if (!client.IsRedirected && destination.Equals(client.LocalSocket) && destination.Port == client.Listener.Address.Ip?.Port)
+        {
+            endpoint = null!;
+            return false;
+        }
+
         if (Config.OriginalDestinationPortOverride is { } port && port != destination.Port) destination = new(destination.Address, port);
         if (_originals.TryGetValue(destination, out endpoint!)) return true;
 
