@@ -115,7 +115,7 @@ def main():
     o = p.parse_args()
     api_port, http_port, hook_port = free_port(), free_port(), free_port()
     with tempfile.TemporaryDirectory() as work:
-        api = subprocess.Popen([sys.executable, KUBEAPI, '--port', str(api_port)])
+        api = subprocess.Popen([sys.executable, KUBEAPI, '--listen', f'127.0.0.1:{api_port}'])
         istiod = None
         try:
             until('the API', lambda: fetched(f'http://127.0.0.1:{api_port}/stats'))
