@@ -15,7 +15,7 @@ public sealed class AdmissionServer : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         rig = await ClusterRig.StartAsync();
-        Http = new(new SocketsHttpHandler { UseProxy = false, Expect100ContinueTimeout = TimeSpan.FromMinutes(1), SslOptions = new() { RemoteCertificateValidationCallback = (_, _, _, _) => true } }) { BaseAddress = new(rig.Addresses["webhooks"]), Timeout = TimeSpan.FromSeconds(30) };
+        Http = new(new SocketsHttpHandler { UseProxy = false, Expect100ContinueTimeout = TimeSpan.FromMinutes(1), SslOptions = new() { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is not null } }) { BaseAddress = new(rig.Addresses["webhooks"]), Timeout = TimeSpan.FromSeconds(30) };
     }
 
     public async ValueTask DisposeAsync()

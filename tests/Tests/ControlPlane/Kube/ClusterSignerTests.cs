@@ -186,7 +186,7 @@ public sealed class ClusterSignerTests : IAsyncLifetime
         var answer = await Ask(Csr(), mesh: "{}");
 
         Assert.Equal((StatusCode.FailedPrecondition, true), (answer.Code, answer.Problem.Contains($"certSigners [{Name}]")));
-        Assert.Empty(cluster.Requests.Where(request => request.Contains("certificatesigningrequests", StringComparison.Ordinal)));
+        Assert.DoesNotContain(cluster.Requests, request => request.Contains("certificatesigningrequests", StringComparison.Ordinal));
     }
 
     [Theory]
