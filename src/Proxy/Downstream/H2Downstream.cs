@@ -11,10 +11,6 @@ namespace Mesh.Proxy.Downstream;
 internal sealed class H2Downstream : ILiveConnection
 {
     private const int OutputBytesMax = 256 * 1024;
-    private const int SpareStreamsMax = 1024;
-
-    // A connection that was quiet for so long lets go of what its streams had.
-    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(5);
 
     // A round trip within a cluster, many times over: streams that were under way when the drain was announced have arrived by then (RFC 9113 §6.8).
     private static readonly TimeSpan DrainNotice = TimeSpan.FromMilliseconds(500);
@@ -23,24 +19,21 @@ internal sealed class H2Downstream : ILiveConnection
     private readonly ClientConnection _client;
     private readonly Connection _io;
     private readonly H2Session _session;
-    private readonly List<H2DownstreamStream> _active = [];
-    private readonly Stack<H2DownstreamStream> _spare = new();
-    private readonly H2StreamPool _streams = new();
+    private readonly ConnectionStreams<H2DownstreamStream> _streams;
     private readonly LoopTimer _idleTimer;
     private readonly bool _isMesh;
-    private readonly LoopTimer _drainTimer, _certificateTimer, _restTimer;
-    private long _quietSince;
+    private readonly LoopTimer _drainTimer, _certificateTimer;
     private bool _isDraining, _isLastStreamNamed, _isClosed;
 
     public H2Downstream(Worker worker, ClientConnection client, Connection io, HttpChain chain)
     {
         (_worker, _client, _io, Chain) = (worker, client, io, chain);
         _isMesh = client.Alpn == TlsContexts.MeshH2;
-        _session = new(H2Role.Server, chain.H2, _isMesh ? chain.MeshLimits : chain.Limits, io.Output, _streams);
+        _streams = new(io.Loop, () => new(this));
+        _session = new(H2Role.Server, chain.H2, _isMesh ? chain.MeshLimits : chain.Limits, io.Output, _streams.Wires);
         _idleTimer = new(io.Loop, OnIdle);
         _drainTimer = new(io.Loop, NameLastStream);
         _certificateTimer = new(io.Loop, Drain);
-        _restTimer = new(io.Loop, LetGoOfSpares);
     }
 
     public ListenerState? Keeper { get; set; }
@@ -95,14 +88,8 @@ internal sealed class H2Downstream : ILiveConnection
 
     public void GiveBack(H2DownstreamStream stream)
     {
-        _active.Remove(stream);
-        if (_spare.Count < SpareStreamsMax) _spare.Push(stream);
-        if (_active.Count == 0)
-        {
-            ArmIdle();
-            _quietSince = Loop.Clock.GetTimestamp();
-            if (!_restTimer.IsArmed) _restTimer.Arm(Deadline.After(Loop.Clock, Rest));
-        }
+        _streams.GiveBack(stream);
+        if (_streams.Count == 0) ArmIdle();
         CloseIfDrained();
     }
 
@@ -126,7 +113,7 @@ internal sealed class H2Downstream : ILiveConnection
                 case H2EventKind.Data: _session.Consumed(happened.Stream!, happened.Data.Length); break;
                 case H2EventKind.Trailers: stream?.OnTrailers(); break;
                 case H2EventKind.Reset when stream is not null: stream.OnReset(happened.Error); break;
-                case H2EventKind.Reset when happened.Stream is null && happened.Error.IsBrokenMessage: Spare().Mourn(happened.Error); break;
+                case H2EventKind.Reset when happened.Stream is null && happened.Error.IsBrokenMessage: _streams.Take().Mourn(happened.Error); break;
                 case H2EventKind.Writable: stream?.OnWritable(); break;
                 case H2EventKind.ConnectionError:
                     _worker.Counters.ProtocolErrors++;
@@ -150,7 +137,7 @@ internal sealed class H2Downstream : ILiveConnection
         if (request.Version != HttpVersion.Http2 && request.Headers.Remove(KnownHeader.Expect)) request.ExpectsContinue = true;
         _idleTimer.Disarm();
         _client.Requests++;
-        Spare().Start(wire, ends);
+        _streams.Take().Start(wire, ends);
         if (IsLastRequest()) Drain();
     }
 
@@ -159,14 +146,7 @@ internal sealed class H2Downstream : ILiveConnection
     {
         _worker.Counters.ProtocolErrors++;
         _client.Requests++;
-        Spare().Reject(wire, error);
-    }
-
-    private H2DownstreamStream Spare()
-    {
-        var stream = _spare.TryPop(out var spare) ? spare : new(this);
-        _active.Add(stream);
-        return stream;
+        _streams.Take().Reject(wire, error);
     }
 
     private bool IsLastRequest() =>
@@ -179,25 +159,9 @@ internal sealed class H2Downstream : ILiveConnection
         if (Chain.Settings.IdleTimeout is { } idle) _idleTimer.Arm(Deadline.After(Loop.Clock, idle));
     }
 
-    private void LetGoOfSpares()
-    {
-        if (_active.Count > 0) return;
-
-        var rested = Loop.Clock.GetElapsedTime(_quietSince);
-        if (rested < Rest)
-        {
-            _restTimer.Arm(Deadline.After(Loop.Clock, Rest - rested));
-            return;
-        }
-
-        _spare.Clear();
-        _spare.TrimExcess();
-        _streams.LetGo();
-    }
-
     private void OnIdle()
     {
-        if (_active.Count == 0) Drain();
+        if (_streams.Count == 0) Drain();
     }
 
     /// <summary>The caller has had time to hear that it should open no more streams; an idle one has left by itself. What it opens from here on was not served, and it knows.</summary>
@@ -213,7 +177,7 @@ internal sealed class H2Downstream : ILiveConnection
 
     private void CloseIfDrained()
     {
-        if (!_isLastStreamNamed || _active.Count > 0 || _isClosed) return;
+        if (!_isLastStreamNamed || _streams.Count > 0 || _isClosed) return;
 
         _session.GoAway(H2ErrorCode.NoError);
         _io.TryFlush();
@@ -226,7 +190,7 @@ internal sealed class H2Downstream : ILiveConnection
         _idleTimer.Disarm();
         _drainTimer.Disarm();
         _certificateTimer.Disarm();
-        _restTimer.Disarm();
-        for (var i = _active.Count - 1; i >= 0; i--) _active[i].OnConnectionEnded();
+        _streams.End();
+        for (var i = _streams.Count - 1; i >= 0; i--) _streams[i].OnConnectionEnded();
     }
 }

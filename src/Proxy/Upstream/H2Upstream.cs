@@ -11,19 +11,12 @@ internal sealed class H2Upstream
 {
     /// <summary>More than this unsent and writers wait for the socket, whatever the peer's windows would allow.</summary>
     private const int OutputBytesMax = 256 * 1024;
-    private const int SpareStreamsMax = 1024;
-
-    // A connection that was quiet for so long lets go of what its streams had.
-    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(5);
 
     private readonly ConnectionPool _pool;
     private readonly Connection _io;
     private readonly H2Session _session;
-    private readonly List<H2UpstreamStream> _active = [];
-    private readonly Stack<H2UpstreamStream> _spare = new();
-    private readonly H2StreamPool _streams = new();
-    private readonly LoopTimer _idleTimer, _restTimer;
-    private long _quietSince;
+    private readonly ConnectionStreams<H2UpstreamStream> _streams;
+    private readonly LoopTimer _idleTimer;
     private int _opened;
     private bool _closed, _draining;
 
@@ -34,9 +27,9 @@ internal sealed class H2Upstream
     {
         (_pool, Connection, _io) = (pool, connection, connection.Io);
         IsMesh = connection.Alpn == TlsContexts.MeshH2;
-        _session = new(H2Role.Client, SettingsOf(pool.Endpoint.Cluster.Config.Http2), Limits, _io.Output, _streams);
+        _streams = new(_io.Loop, () => new(this));
+        _session = new(H2Role.Client, SettingsOf(pool.Endpoint.Cluster.Config.Http2), Limits, _io.Output, _streams.Wires);
         _idleTimer = new(_io.Loop, CloseIfIdle);
-        _restTimer = new(_io.Loop, LetGoOfSpares);
     }
 
     public UpstreamConnection Connection { get; }
@@ -60,7 +53,7 @@ internal sealed class H2Upstream
         if (_closed || _draining || _session.IsDraining || !_io.IsOpen) return null;
 
         var config = _pool.Endpoint.Cluster.Config;
-        if (_active.Count >= (int)Math.Min(config.Http2.ConcurrentStreamsMax ?? int.MaxValue, int.MaxValue)) return null;
+        if (_streams.Count >= (int)Math.Min(config.Http2.ConcurrentStreamsMax ?? int.MaxValue, int.MaxValue)) return null;
         // Streams that were promised but not opened yet count too.
         if (!_session.CanOpenStream) return null;
         if (config.RequestsPerConnectionMax > 0 && _opened >= config.RequestsPerConnectionMax
@@ -71,10 +64,9 @@ internal sealed class H2Upstream
             return null;
         }
 
-        var stream = _spare.TryPop(out var spare) ? spare : new(this);
+        var stream = _streams.Take();
         stream.Begin(isReused: _opened > 0);
         _opened++;
-        _active.Add(stream);
         _idleTimer.Disarm();
         return stream;
     }
@@ -83,21 +75,18 @@ internal sealed class H2Upstream
     public void Drain()
     {
         _draining = true;
-        if (_active.Count == 0) Close();
+        if (_streams.Count == 0) Close();
     }
 
     public void GiveBack(H2UpstreamStream stream)
     {
-        _active.Remove(stream);
-        if (_spare.Count < SpareStreamsMax) _spare.Push(stream);
+        _streams.GiveBack(stream);
         if (_closed) return;
 
-        if (_active.Count == 0 && (_draining || _session.IsDraining)) Close();
-        else if (_active.Count == 0)
+        if (_streams.Count == 0 && (_draining || _session.IsDraining)) Close();
+        else if (_streams.Count == 0)
         {
             if (_pool.Endpoint.Cluster.Config.IdleTimeout is { } idle) _idleTimer.Arm(Deadline.After(Loop.Clock, idle));
-            _quietSince = Loop.Clock.GetTimestamp();
-            if (!_restTimer.IsArmed) _restTimer.Arm(Deadline.After(Loop.Clock, Rest));
         }
         _pool.RoomOnMultiplexed();
     }
@@ -148,13 +137,13 @@ internal sealed class H2Upstream
                 case H2EventKind.Settings: _pool.RoomOnMultiplexed(); break;
                 case H2EventKind.GoAway: _draining = true; break;
                 case H2EventKind.ConnectionError:
-                    foreach (var each in _active) each.Problem = happened.Error;
+                    for (var i = 0; i < _streams.Count; i++) _streams[i].Problem = happened.Error;
                     goesOn = false;
                     break;
             }
         }
         _io.Input.Consume(length - input.Length);
-        return goesOn && !(_draining && _active.Count == 0);
+        return goesOn && !(_draining && _streams.Count == 0);
     }
 
     private void OnData(H2UpstreamStream? stream, in H2Event happened)
@@ -163,25 +152,9 @@ internal sealed class H2Upstream
         else _session.Consumed(happened.Stream!, happened.Data.Length);
     }
 
-    private void LetGoOfSpares()
-    {
-        if (_active.Count > 0) return;
-
-        var rested = Loop.Clock.GetElapsedTime(_quietSince);
-        if (rested < Rest)
-        {
-            _restTimer.Arm(Deadline.After(Loop.Clock, Rest - rested));
-            return;
-        }
-
-        _spare.Clear();
-        _spare.TrimExcess();
-        _streams.LetGo();
-    }
-
     private void CloseIfIdle()
     {
-        if (_active.Count == 0) Close();
+        if (_streams.Count == 0) Close();
     }
 
     private void Close()
@@ -199,10 +172,10 @@ internal sealed class H2Upstream
 
         _closed = true;
         _idleTimer.Disarm();
-        _restTimer.Disarm();
+        _streams.End();
         _io.Close();
         _pool.Forget(this);
-        for (var i = _active.Count - 1; i >= 0; i--) _active[i].OnConnectionEnded(status);
+        for (var i = _streams.Count - 1; i >= 0; i--) _streams[i].OnConnectionEnded(status);
     }
 
     private static H2Settings SettingsOf(Config.Http2Settings config) => new()
