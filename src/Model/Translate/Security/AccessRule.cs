@@ -49,7 +49,7 @@ internal sealed class AccessRule(AuthorizationPolicy policy, bool forTcp, TrustD
         && Add(source.RemoteIpBlocks, RbacMatchers.RemoteIp, into, onlyHttp: false)
         && Add(source.Namespaces, RbacMatchers.Namespace, into, onlyHttp: false)
         && Add(source.ServiceAccounts, value => RbacMatchers.ServiceAccount(value, policy.Namespace), into, onlyHttp: false)
-        && Add(source.TrustDomains, RbacMatchers.TrustDomain, into, onlyHttp: false)
+        && Add(domains.ExpandNames(source.TrustDomains), RbacMatchers.TrustDomain, into, onlyHttp: false)
         && Add(domains.Expand(source.Principals), RbacMatchers.Peer, into, onlyHttp: false)
         && Add(source.RequestPrincipals, RbacMatchers.TokenPrincipal, into, onlyHttp: true);
 
@@ -64,7 +64,7 @@ internal sealed class AccessRule(AuthorizationPolicy policy, bool forTcp, TrustD
             "remote.ip" => Add(values, RbacMatchers.RemoteIp, who, onlyHttp: false),
             "source.namespace" => Add(values, RbacMatchers.Namespace, who, onlyHttp: false),
             "source.serviceAccount" => Add(values, value => RbacMatchers.ServiceAccount(value, policy.Namespace), who, onlyHttp: false),
-            "source.trustDomain" => Add(values, RbacMatchers.TrustDomain, who, onlyHttp: false),
+            "source.trustDomain" => Add(domains.ExpandNames(values), RbacMatchers.TrustDomain, who, onlyHttp: false),
             "source.principal" => Add(domains.Expand(values), RbacMatchers.Peer, who, onlyHttp: false),
             "request.auth.principal" => Add(values, RbacMatchers.TokenPrincipal, who, onlyHttp: true),
             "request.auth.audiences" => Add(values, value => RbacMatchers.Claim(["aud"], RbacMatchers.Text(value)), who, onlyHttp: true),
@@ -136,12 +136,23 @@ internal sealed class TrustDomains(MeshConfig mesh)
 
     public ValueList Expand(ValueList list) => new([.. list.Values.SelectMany(Expand)], [.. list.NotValues.SelectMany(Expand)]);
 
+    /// <summary>The name of a believed domain stands for all of them.</summary>
+    public ValueList ExpandNames(ValueList list) => new([.. list.Values.SelectMany(Names).Distinct()], [.. list.NotValues.SelectMany(Names).Distinct()]);
+
+    private IEnumerable<string> Names(string domain) => all.Contains(domain) ? all : [domain];
+
+    /// <summary>Only a whole identity, <c>DOMAIN/ns/NAMESPACE/sa/ACCOUNT</c>, names a domain; a star for the domain means any already.</summary>
     private IEnumerable<string> Expand(string principal)
     {
         var slash = principal.IndexOf('/', StringComparison.Ordinal);
-        if (slash < 0 || principal.StartsWith('*')) return [principal];
+        if (principal.Count(c => c == '/') != 4 || principal[..slash] is "*") return [principal];
+
         var domain = principal[..slash];
-        if (domain != Default && !all.Contains(domain)) return [principal];
-        return all.Select(each => each + principal[slash..]);
+        if (domain != Default && !all.Any(each => Covers(domain, each))) return [principal];
+        return all.Select(each => Covers(domain, each) ? principal : each + principal[slash..]).Distinct();
     }
+
+    /// <summary>A domain may begin with a star: <c>*-td</c>.</summary>
+    private static bool Covers(string domain, string one) =>
+        domain.StartsWith('*') ? one.EndsWith(domain[1..], StringComparison.Ordinal) : domain == one;
 }

@@ -92,7 +92,7 @@ internal static partial class YamlOracle
             "principals" or "source.principal" => parts is not null && Aliases(value).Any(one => Text(call.Peer!, one)),
             "namespaces" or "source.namespace" => parts is not null && Pattern(parts[2], value),
             "serviceAccounts" or "source.serviceAccount" => parts is not null && (value.Contains('/', StringComparison.Ordinal) ? value : $"{policy.At("metadata", "namespace").Text()}/{value}") == $"{parts[2]}/{parts[4]}",
-            "trustDomains" => parts is not null && Pattern(parts[0], value),
+            "trustDomains" => parts is not null && (value is TrustDomain or Alias ? parts[0] is TrustDomain or Alias : Pattern(parts[0], value)),
             _ => throw new InvalidOperationException(what),
         };
     }
@@ -101,7 +101,8 @@ internal static partial class YamlOracle
     private static IEnumerable<string> Aliases(string principal)
     {
         var slash = principal.IndexOf('/', StringComparison.Ordinal);
-        if (slash < 0 || principal[0] == '*' || principal[..slash] is not (TrustDomain or Alias or "cluster.local")) return [principal];
+        // A domain is named by a whole identity only: four parts and a star behind them name none.
+        if (principal.Split('/').Length != 5 || principal[0] == '*' || principal[..slash] is not (TrustDomain or Alias or "cluster.local")) return [principal];
         return [TrustDomain + principal[slash..], Alias + principal[slash..]];
     }
 
