@@ -11,7 +11,7 @@ namespace Mesh.SystemTests.Net;
 public sealed class AllocationTests
 {
     private const int WarmUpRounds = 300;
-    private const int Rounds = 2000;
+    private const int Rounds = 10_000;
 
     private static readonly byte[] Question = new byte[300];
     private static readonly byte[] Answer = new byte[1500];
@@ -45,7 +45,7 @@ public sealed class AllocationTests
 
             bytes = GC.GetAllocatedBytesForCurrentThread() - bytes;
         });
-        // Less than a byte a round: one flow more that waits than the warm-up met makes one object, once.
+        // Less than a byte a round: what is made once, by one flow more that waits than the warm-up met or by the runtime as it compiles a path anew, is no cost of a round.
         Assert.InRange(bytes, 0, Rounds - 1);
     }
 
@@ -75,7 +75,7 @@ public sealed class AllocationTests
             client.Abort();
             server.Abort();
         });
-        // Less than a byte a round: one flow more that waits than the warm-up met makes one object, once.
+        // Less than a byte a round: what is made once, by one flow more that waits than the warm-up met or by the runtime as it compiles a path anew, is no cost of a round.
         Assert.InRange(bytes, 0, Rounds - 1);
     }
 }
