@@ -12,7 +12,8 @@ internal sealed class ClusterState
     /// <summary>Endpoints that original destinations made up; beyond it the oldest idle ones go.</summary>
     private const int OriginalDestinationsMax = 4096;
 
-    private static readonly TimeSpan HealthWindow = TimeSpan.FromSeconds(1);
+    /// <summary>Half of Envoy's: an endpoint that fails is to be set aside soon.</summary>
+    private static readonly TimeSpan HealthWindow = TimeSpan.FromSeconds(0.5);
 
     private readonly Dictionary<IPEndPoint, EndpointState> _originals = [];
     private EndpointState[] _all = [];
@@ -118,7 +119,7 @@ internal sealed class ClusterState
     }
 
     /// <summary>
-    /// An ejection began or ended. The first counts at once; what follows within the next second counts together at its end, as at Envoy (update_merge_window):
+    /// An ejection began or ended. The first counts at once; what follows within the window counts together at its end, as at Envoy (update_merge_window, a second):
     /// endpoints that fail one behind the other do not all disappear in the same moment.
     /// </summary>
     private void EjectionsChanged()
