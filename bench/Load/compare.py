@@ -323,15 +323,15 @@ spec: {{mtls: {{mode: STRICT}}}}
             raise RuntimeError(f'refused: {refused}')
         return self.control
 
-    def sidecar(self, name, ip):
+    def sidecar(self, name, ip, role='sidecar', labels=None):
         token = subprocess.run([self.options.istiod, 'token', '--state', self.path('state'), '--namespace', 'bench', '--service-account', name], capture_output=True, text=True, check=True).stdout.strip()
         path = self.write(f'{name}.token', token)
         admin, status, ready, prometheus = (free_port() for _ in range(4))
         env = {'POD_NAME': name, 'POD_NAMESPACE': 'bench', 'SERVICE_ACCOUNT': name, 'INSTANCE_IP': ip, 'ISTIO_META_INTERCEPTION_MODE': 'NONE', 'ISTIO_META_WORKLOAD_NAME': name,
-               'ISTIO_METAJSON_LABELS': json.dumps({'app': name}), 'ISTIO_TOKEN_PATH': path, 'ENVOY_STATUS_PORT': str(ready), 'ENVOY_PROMETHEUS_PORT': str(prometheus),
+               'ISTIO_METAJSON_LABELS': json.dumps({'app': name, **(labels or {})}), 'ISTIO_TOKEN_PATH': path, 'ENVOY_STATUS_PORT': str(ready), 'ENVOY_PROMETHEUS_PORT': str(prometheus),
                'PROXY_CONFIG': json.dumps({'discoveryAddress': self.xds, 'controlPlaneAuthPolicy': 'NONE', 'concurrency': 1, 'proxyAdminPort': admin, 'statusPort': status})}
         began = time.time()
-        p = self.processes.start(f'mesh-{name}', [self.options.proxy, 'proxy', 'sidecar'], PROXY_CPU, env)
+        p = self.processes.start(f'mesh-{name}', [self.options.proxy, 'proxy', role], PROXY_CPU, env)
         wait_port(ready)
         end = time.time() + 20
         while time.time() < end:
@@ -341,7 +341,7 @@ spec: {{mtls: {{mode: STRICT}}}}
                     return p
             except OSError:
                 time.sleep(0.005)
-        raise RuntimeError(f'sidecar {name} is not ready, see {self.work}')
+        raise RuntimeError(f'{role} {name} is not ready, see {self.work}')
 
     def pinned(self, seconds):
         """Before a load generator's command. One that runs before everything else must end by itself or be ended."""

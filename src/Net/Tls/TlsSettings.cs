@@ -56,7 +56,10 @@ public sealed record TlsSettings
     /// <summary>Revocation lists, PEM; with it, a peer whose issuer's list is missing is refused.</summary>
     public ReadOnlyMemory<byte> RevocationListsPem { get; init; }
 
-    /// <summary>Sessions may be resumed. A resumed session keeps the verdict of its full handshake, and is judged again by <see cref="VerifyPeer"/>.</summary>
+    /// <summary>
+    /// Sessions may be resumed. A server gives tickets where it asks for no certificate, and nothing otherwise: who somebody is must be proven on every connection.
+    /// A client keeps the verdict on the server that its full handshake came to, as long as that holds.
+    /// </summary>
     public bool Resumption { get; init; }
 
     /// <summary>A server's choice by the client's server name, before anything is presented. Null result: this context itself.</summary>

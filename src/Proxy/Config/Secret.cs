@@ -24,7 +24,7 @@ internal sealed record CertificateSecret(string Name, ReadOnlyMemory<byte> Chain
 /// <summary>Whom to believe, as delivered under a name.</summary>
 internal sealed record TrustSecret(string Name, PeerValidation Validation) : Secret(Name);
 
-/// <summary>TLS session ticket keys; accepted and unused, since resumption is off.</summary>
+/// <summary>TLS session ticket keys; accepted and unused: tickets are sealed with keys of the process's own.</summary>
 internal sealed record TicketKeysSecret(string Name) : Secret(Name);
 
 /// <summary>What a peer's certificate must fulfil.</summary>

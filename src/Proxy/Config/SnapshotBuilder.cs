@@ -43,7 +43,7 @@ internal sealed class SnapshotBuilder(TimeProvider time)
             case VirtualHost host: hosts.Put(name, host); break;
             case Listener listener when Clash(name, listener) is { } other:
                 return $"Listener '{name}': field address: {listener.Address} is already taken by listener '{other}'";
-            case Listener listener: listeners.Put(name, listener); break;
+            case Listener listener: listeners.Put(name, listeners.Latest.TryGetValue(name, out var before) ? listener.KeepingChainsOf(before) : listener); break;
             case ClusterEndpoints assignment: endpoints = endpoints.SetItem(name, assignment); break;
             case Secret secret: secrets = secrets.SetItem(name, secret); break;
             case HttpFilterSettings filter: extensions = extensions.SetItem(name, filter); break;
@@ -138,8 +138,13 @@ internal sealed class SnapshotBuilder(TimeProvider time)
     private bool IsReady(Cluster cluster) =>
         (cluster.Discovery != ClusterDiscovery.Eds || endpoints.ContainsKey(cluster.EndpointsName)) && SecretsOf(cluster).All(secrets.ContainsKey);
 
-    private bool IsReady(Listener listener) =>
-        RoutesOf(listener).All(name => routes.Latest.ContainsKey(name) && !routes.IsWaiting(name)) && SecretsOf(listener).All(secrets.ContainsKey);
+    /// <summary>A chain that serves already holds nobody up, whatever it lacks: one host's missing certificate must not delay another host's change.</summary>
+    private bool IsReady(Listener listener)
+    {
+        HashSet<FilterChain> serving = Current.Listeners.TryGetValue(listener.Name, out var live) ? new(ChainsOf(live), ReferenceEqualityComparer.Instance) : [];
+        return ChainsOf(listener).Where(chain => !serving.Contains(chain)).All(chain =>
+            (chain.Http?.RoutesName is not { } table || routes.Latest.ContainsKey(table) && !routes.IsWaiting(table)) && (chain.Tls?.SecretNames ?? []).All(secrets.ContainsKey));
+    }
 
     // Endpoints that no cluster asks for any more are let go, or a mesh that changes would grow for ever.
     private ImmutableDictionary<string, ClusterEndpoints> Unneeded(ImmutableDictionary<string, ClusterEndpoints> all)

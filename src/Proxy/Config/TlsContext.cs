@@ -29,8 +29,8 @@ internal sealed record DownstreamTls : TlsContext
 {
     public bool RequireClientCertificate { get; init; }
     public bool RequireSni { get; init; }
-    /// <summary>Off by default here: an identity must be proven on every connection.</summary>
-    public bool SessionTickets { get; init; }
+    /// <summary>Without effect where client certificates are asked for.</summary>
+    public bool ResumesSessions { get; init; } = true;
     public bool OcspMustStaple { get; init; }
     public bool PreferClientCiphers { get; init; }
 }

@@ -25,6 +25,7 @@ internal static class TlsFromXds
                 {
                     RequireClientCertificate = proto.RequireClientCertificate ?? false,
                     RequireSni = proto.RequireSni ?? false,
+                    ResumesSessions = !proto.DisableStatelessSessionResumption,
                     OcspMustStaple = proto.OcspStaplePolicy == DownstreamTlsContext.Types.OcspStaplePolicy.MustStaple,
                 }, proto.CommonTlsContext);
                 return tls.CertificateNames.IsEmpty && tls.Certificates.IsEmpty ? throw new ConfigRefusedException("common_tls_context", "a server needs a certificate") : tls;

@@ -12,6 +12,7 @@ internal sealed class ListenerState
     private readonly Dictionary<FilterChain, HttpChain> _http = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<ILiveConnection, FilterChain?> _connections = new(ReferenceEqualityComparer.Instance);
     private readonly Succession _sockets, _line;
+    private Dictionary<UInt128, FilterChain>? _chains; // by what they were told; made when first asked for
 
     /// <param name="before">The state it replaces: its sockets are taken over where the address is the same, so that no connection is refused in between.</param>
     public ListenerState(Listeners listeners, Listener listener, ListenerState? before)
@@ -128,8 +129,13 @@ internal sealed class ListenerState
 
     private FilterChain? Same(FilterChain chain)
     {
-        foreach (var own in Listener.Chains)
-            if (own.IsSameAs(chain)) return own;
+        if (_chains is null)
+        {
+            _chains = [];
+            foreach (var own in Listener.Chains)
+                if (own.Fingerprint != 0) _chains.TryAdd(own.Fingerprint, own);
+        }
+        if (_chains.TryGetValue(chain.Fingerprint, out var same)) return same;
         return Listener.DefaultChain is { } last && last.IsSameAs(chain) ? last : null;
     }
 

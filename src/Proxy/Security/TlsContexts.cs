@@ -89,6 +89,7 @@ internal sealed class TlsContexts(TlsProvider provider, TimeProvider time)
             ClientCertificate = tls is DownstreamTls { RequireClientCertificate: true } ? ClientCertificate.Required
                 : verifier is not null && side == TlsSide.Server ? ClientCertificate.Optional : ClientCertificate.NotAsked,
             VerifyPeer = verifier is null ? null : verifier.Judge,
+            Resumption = tls is DownstreamTls { ResumesSessions: true },
         };
         try
         {

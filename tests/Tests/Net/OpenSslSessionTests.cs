@@ -20,18 +20,19 @@ public sealed class OpenSslSessionTests
 
     private static readonly TlsSettings Client = new() { Side = TlsSide.Client, Certificates = [Alice.Tls], TrustedRootsPem = Root.RootPem };
 
+    // Who asks for no certificate gives tickets.
+    private static readonly TlsSettings Front = new() { Side = TlsSide.Server, Certificates = [Bob.Tls], Resumption = true };
+
     [Theory]
     [InlineData(TlsVersion.Tls12)]
     [InlineData(TlsVersion.Tls13)]
-    public void A_resumed_session_keeps_the_peers_identity(TlsVersion version)
+    public void A_client_comes_back_with_its_ticket_and_knows_the_server_still(TlsVersion version)
     {
-        var server = Server with { Resumption = true, VerifyPeer = Name };
-        Rounds(Client with { Resumption = true, VersionMax = version }, server, (round, client, accepted) =>
+        Rounds(Client with { Resumption = true, VersionMax = version, VerifyPeer = Name }, Front, (round, client, accepted) =>
         {
             Assert.Equal(round > 0, client.IsResumed);
             Assert.Equal(round > 0, accepted.IsResumed);
-            Assert.Equal("spiffe://cluster.local/ns/a/sa/alice", accepted.PeerIdentity);
-            Assert.Equal(Alice.Certificate.RawData, accepted.PeerCertificates!.Leaf.ToArray());
+            Assert.Equal("spiffe://cluster.local/ns/b/sa/bob", client.PeerIdentity);
             Assert.Equal(Bob.Certificate.RawData, client.PeerCertificates!.Leaf.ToArray());
         });
     }
@@ -41,8 +42,51 @@ public sealed class OpenSslSessionTests
     [InlineData(TlsVersion.Tls13)]
     public void Nothing_is_resumed_unless_both_sides_want_it(TlsVersion version)
     {
-        Rounds(Client with { Resumption = true, VersionMax = version }, Server, (_, client, _) => Assert.False(client.IsResumed));
-        Rounds(Client with { VersionMax = version }, Server with { Resumption = true }, (_, client, _) => Assert.False(client.IsResumed));
+        Rounds(Client with { Resumption = true, VersionMax = version }, Front with { Resumption = false }, (_, client, _) => Assert.False(client.IsResumed));
+        Rounds(Client with { VersionMax = version }, Front, (_, client, _) => Assert.False(client.IsResumed));
+    }
+
+    [Theory]
+    [InlineData(TlsVersion.Tls12, ClientCertificate.Required)]
+    [InlineData(TlsVersion.Tls13, ClientCertificate.Required)]
+    [InlineData(TlsVersion.Tls13, ClientCertificate.Optional)]
+    public void Who_shows_a_certificate_shows_it_on_every_connection(TlsVersion version, ClientCertificate asks) =>
+        Rounds(Client with { Resumption = true, VersionMax = version }, Server with { Resumption = true, ClientCertificate = asks }, (_, client, accepted) =>
+        {
+            Assert.False(client.IsResumed);
+            Assert.NotNull(accepted.PeerCertificates);
+        });
+
+    [Fact]
+    public void A_ticket_is_good_at_every_loop_of_the_process_for_the_same_certificate_and_for_some_hours()
+    {
+        using var rig = new MemoryRig(SimConditions.Calm);
+        var clock = new SimClock();
+        var provider = new OpenSslProvider(clock);
+        using var here = provider.CreateContext(Front);
+        using var there = provider.CreateContext(Front);
+        using var renewed = provider.CreateContext(Front with { Certificates = [Root.Workload("spiffe://cluster.local/ns/b/sa/bob").Tls] });
+        using var client = provider.CreateContext(Client with { Resumption = true, VerifyPeer = Name });
+        rig.Run(async () =>
+        {
+            var acceptor = rig.Loop.Transport.Listen(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 443));
+            Assert.False(await IsResumedAsync(here));
+            Assert.True(await IsResumedAsync(there));
+            Assert.False(await IsResumedAsync(renewed));
+            Assert.True(await IsResumedAsync(renewed));
+            clock.MoveBy(TimeSpan.FromHours(12));
+            Assert.False(await IsResumedAsync(renewed));
+            acceptor.Close();
+
+            async Task<bool> IsResumedAsync(TlsContext server)
+            {
+                var outcome = await ShakeAsync(rig, acceptor, client, server);
+                Assert.True(await Talk.ExchangeAsync(outcome.Client.Connection!, outcome.Server.Connection!));
+                Close(outcome);
+                Assert.Equal(outcome.Client.Connection!.IsResumed, outcome.Server.Connection!.IsResumed);
+                return outcome.Client.Connection!.IsResumed;
+            }
+        });
     }
 
     [Fact]
@@ -51,8 +95,8 @@ public sealed class OpenSslSessionTests
         using var rig = new MemoryRig(SimConditions.Calm);
         var clock = new SimClock();
         var provider = new OpenSslProvider(clock);
-        using var server = provider.CreateContext(Server with { Resumption = true, VerifyPeer = peer => PeerVerdict.Believed(clock.GetUtcNow().AddMinutes(5), "alice") });
-        using var client = provider.CreateContext(Client with { Resumption = true });
+        using var server = provider.CreateContext(Front);
+        using var client = provider.CreateContext(Client with { Resumption = true, VerifyPeer = peer => PeerVerdict.Believed(clock.GetUtcNow().AddMinutes(5), "bob") });
         rig.Run(async () =>
         {
             var acceptor = rig.Loop.Transport.Listen(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 443));
@@ -62,13 +106,13 @@ public sealed class OpenSslSessionTests
             clock.MoveBy(TimeSpan.FromMinutes(6));
 
             var second = await ShakeAsync(rig, acceptor, client, server);
-            Assert.Equal(IoStatus.TlsFailed, second.Server.Status);
-            second.Client.Connection?.Abort();
+            Assert.Equal(IoStatus.TlsFailed, second.Client.Status);
+            second.Server.Connection?.Abort();
 
             // The session was spent on the attempt, so the next handshake is a full one.
             var third = await ShakeAsync(rig, acceptor, client, server);
-            Assert.Equal(IoStatus.Ok, third.Server.Status);
-            Assert.False(third.Server.Connection!.IsResumed);
+            Assert.Equal(IoStatus.Ok, third.Client.Status);
+            Assert.False(third.Client.Connection!.IsResumed);
             Close(third);
             acceptor.Close();
         });

@@ -1,11 +1,12 @@
+using System.Security.Cryptography;
+
 namespace Mesh.Net.Tls.OpenSsl;
 
 /// <summary>One SSL_CTX: everything that is the same for all connections of one settings record.</summary>
 internal sealed unsafe class OpenSslContext : TlsContext
 {
     private const uint ModePartialWrite = 0x1, ModeMovingBuffer = 0x2, ModeNoAutoChain = 0x8, ModeReleaseBuffers = 0x10;
-    private const int SessionsOff = 0, SessionsOfClient = 0x1 | 0x300, SessionsOfServer = 0x2;
-    private const int ServerSessionsMax = 4096;
+    private const int SessionsOff = 0, SessionsOfClient = 0x1 | 0x300, SessionsInTickets = 0x2 | 0x300;
     private const int VerdictsMax = 2048;
 
     // Strong, quick, and understood by all: the order also spares the peer a second ClientHello.
@@ -14,17 +15,17 @@ internal sealed unsafe class OpenSslContext : TlsContext
     // The library's own order begins with 256 bits and SHA-384, which cost a fifth more and defend nothing that the rest of the chain does.
     private const string Suites13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
-    private static readonly byte[] SessionIdContext = "mesh"u8.ToArray();
-
     private readonly nint _context;
     private readonly TimeProvider _time;
+    private readonly TicketKeys _ticketKeys;
     private readonly int _verifyMode;
+    private byte[]? _ticketKeysInUse;
     private bool _isDisposed;
 
-    internal OpenSslContext(TlsSettings settings, TimeProvider time)
+    internal OpenSslContext(TlsSettings settings, TimeProvider time, TicketKeys ticketKeys)
         : base(settings)
     {
-        _time = time;
+        (_time, _ticketKeys) = (time, ticketKeys);
         _context = LibSsl.ContextNew(LibSsl.TlsMethod());
         if (_context == 0) throw new TlsSettingsException($"libssl gives no context: {SslErrors.Take()}");
 
@@ -50,6 +51,11 @@ internal sealed unsafe class OpenSslContext : TlsContext
 
     internal PeerVerdicts Verdicts { get; } = new(VerdictsMax);
 
+    /// <summary>A server resumes sessions by tickets, and only where nobody shows a certificate: who somebody is must be proven on every connection.</summary>
+    private bool GivesTickets => Settings is { Side: TlsSide.Server, Resumption: true, ClientCertificate: ClientCertificate.NotAsked };
+
+    private bool TakesTickets => Settings is { Side: TlsSide.Client, Resumption: true };
+
     internal bool HasRoots => !Settings.TrustedRootsPem.IsEmpty;
 
     internal DateTimeOffset Now => _time.GetUtcNow();
@@ -61,6 +67,7 @@ internal sealed unsafe class OpenSslContext : TlsContext
     internal nint NewSession()
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
+        if (GivesTickets) UseTicketKeys();
         return LibSsl.New(_context);
     }
 
@@ -148,26 +155,36 @@ internal sealed unsafe class OpenSslContext : TlsContext
 
     private void SetSessions()
     {
-        // Sessions of a server stay in its memory, not in tickets: a ticket does not carry the peer's chain, which is judged again.
-        LibSsl.ContextSetOptions(_context, LibSsl.OptionNoCompression | LibSsl.OptionNoRenegotiation | LibSsl.OptionServerPreference | LibSsl.OptionNoTicket);
-        if (!Settings.Resumption)
+        const ulong always = LibSsl.OptionNoCompression | LibSsl.OptionNoRenegotiation | LibSsl.OptionServerPreference;
+        LibSsl.ContextSetOptions(_context, GivesTickets || TakesTickets ? always : always | LibSsl.OptionNoTicket);
+        if (GivesTickets)
+        {
+            // A ticket is good for the certificates it was given under, so that one host's never opens another's server.
+            Span<byte> id = stackalloc byte[SHA256.HashSizeInBytes];
+            SHA256.HashData(Settings.Certificates.SelectMany(certificate => certificate.ChainPem.ToArray()).ToArray(), id);
+            fixed (byte* at = id) LibSsl.ContextSetSessionIdContext(_context, at, (uint)id.Length);
+            SslControls.SetSessionCache(_context, SessionsInTickets);
+            SslControls.SetTickets(_context, 1);
+        }
+        else if (TakesTickets)
+        {
+            SslControls.SetSessionCache(_context, SessionsOfClient);
+            LibSsl.ContextSetNewSession(_context, &SslCallbacks.OnNewSession);
+        }
+        else
         {
             SslControls.SetSessionCache(_context, SessionsOff);
             SslControls.SetTickets(_context, 0);
-            return;
         }
+    }
 
-        fixed (byte* id = SessionIdContext) LibSsl.ContextSetSessionIdContext(_context, id, (uint)SessionIdContext.Length);
-        if (Settings.Side == TlsSide.Server)
-        {
-            SslControls.SetSessionCache(_context, SessionsOfServer);
-            SslControls.SetSessionCacheEntries(_context, ServerSessionsMax);
-            SslControls.SetTickets(_context, 1);
-            return;
-        }
+    private void UseTicketKeys()
+    {
+        var keys = _ticketKeys.Current();
+        if (ReferenceEquals(keys, _ticketKeysInUse)) return;
 
-        SslControls.SetSessionCache(_context, SessionsOfClient);
-        LibSsl.ContextSetNewSession(_context, &SslCallbacks.OnNewSession);
+        SslControls.SetTicketKeys(_context, keys);
+        _ticketKeysInUse = keys;
     }
 
     private static int VerifyModeOf(TlsSettings settings) => (settings.Side, settings.ClientCertificate) switch

@@ -4,5 +4,7 @@ namespace Mesh.Net.Tls.OpenSsl;
 /// <param name="time">What "now" means when certificates are judged.</param>
 public sealed class OpenSslProvider(TimeProvider time) : TlsProvider
 {
-    public override TlsContext CreateContext(TlsSettings settings) => new OpenSslContext(settings, time);
+    private readonly TicketKeys ticketKeys = new(time);
+
+    public override TlsContext CreateContext(TlsSettings settings) => new OpenSslContext(settings, time, ticketKeys);
 }

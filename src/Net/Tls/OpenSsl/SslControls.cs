@@ -9,7 +9,7 @@ namespace Mesh.Net.Tls.OpenSsl;
 /// </summary>
 internal static unsafe class SslControls
 {
-    private const int SetTlsExtHostName = 55, SetGroupsList = 92, ChainCertificate = 89, SetMode = 33, SetSessionCacheMode = 44, SetSessionCacheSize = 42;
+    private const int SetTlsExtHostName = 55, SetGroupsList = 92, ChainCertificate = 89, SetMode = 33, SetSessionCacheMode = 44, SetTicketKeysControl = 59;
     private const int SetServerNameCallback = 53, SetVersionMin = 123, SetVersionMax = 124;
 
     private static readonly nint Library = NativeLibrary.Load(LibSsl.Ssl, typeof(SslControls).Assembly, null);
@@ -29,8 +29,6 @@ internal static unsafe class SslControls
     internal static void SetModes(nint context, uint modes) => ByNumber(context, "SSL_CTX_set_mode", SetMode, (int)modes);
 
     internal static void SetSessionCache(nint context, int mode) => ByNumber(context, "SSL_CTX_set_session_cache_mode", SetSessionCacheMode, mode);
-
-    internal static void SetSessionCacheEntries(nint context, int count) => ByNumber(context, "SSL_CTX_sess_set_cache_size", SetSessionCacheSize, count);
 
     internal static bool SetGroups(nint context, string list) => ByText(ContextControl, context, "SSL_CTX_set1_groups_list", SetGroupsList, 0, list);
 
@@ -61,6 +59,17 @@ internal static unsafe class SslControls
     {
         var function = Export("SSL_CTX_set_num_tickets");
         if (function != 0) ((delegate* unmanaged[Cdecl]<nint, nuint, int>)function)(context, (nuint)count);
+    }
+
+    /// <summary>What tickets are sealed with; of <paramref name="keys"/> as many bytes as the library wants.</summary>
+    internal static void SetTicketKeys(nint context, ReadOnlySpan<byte> keys)
+    {
+        var function = Export("SSL_CTX_set_tlsext_ticket_keys");
+        fixed (byte* at = keys)
+        {
+            if (function != 0) ((delegate* unmanaged[Cdecl]<nint, byte*, nuint, int>)function)(context, at, Math.Min((nuint)keys.Length, 48));
+            else ContextControl(context, SetTicketKeysControl, Math.Min(keys.Length, (int)ContextControl(context, SetTicketKeysControl, 0, null)), at);
+        }
     }
 
     /// <returns>The peer's own certificate, to be freed by the caller; 0 when it showed none.</returns>
