@@ -76,7 +76,7 @@ internal static class Istiod
         services.AddSingleton(provider => new RootRotation(authority, () => provider.GetRequiredService<ProxyStreams>().WithoutRoots, time));
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();
         services.AddSingleton<TrustDomain>().AddSingleton<Authenticator>().AddSingleton<MeshFile>();
-        services.AddSingleton<LiveTraffic>().AddSingleton<TrafficService>();
+        services.AddSingleton<LiveTraffic>().AddSingleton<TrafficService>().AddSingleton<FrontDoor.MeshSummary>();
         if (options.AddOns.Count > 0) services.AddHttpForwarder();
         services.AddSingleton<AdsService>().AddSingleton<CertificateService>().AddSingleton<ProxyDump>();
         if (options.Folders.Count > 0) services.AddSingleton(provider => Folder(provider, options.Folders));

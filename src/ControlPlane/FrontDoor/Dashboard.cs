@@ -9,7 +9,11 @@ internal static class Dashboard
     private const string Policy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-    private static readonly (string File, string Type)[] Files = [("index.html", "text/html; charset=utf-8"), ("dashboard.js", "text/javascript; charset=utf-8"), ("graph.js", "text/javascript; charset=utf-8"), ("dashboard.css", "text/css; charset=utf-8"), ("icon.svg", "image/svg+xml")];
+    private static readonly (string File, string Type)[] Files =
+    [
+        ("index.html", "text/html; charset=utf-8"), ("dashboard.css", "text/css; charset=utf-8"), ("icon.svg", "image/svg+xml"),
+        ("dashboard.js", "text/javascript; charset=utf-8"), ("graph.js", "text/javascript; charset=utf-8"), ("tables.js", "text/javascript; charset=utf-8"), ("words.js", "text/javascript; charset=utf-8"),
+    ];
 
     public static void Map(IEndpointRouteBuilder routes)
     {

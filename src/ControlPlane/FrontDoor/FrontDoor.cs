@@ -26,6 +26,9 @@ internal static class FrontDoor
         MapAddOns(app, guarded, options);
     }
 
+    /// <summary>The add-ons that the options name an address of, and that this door knows.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> Installed(Options options) => options.AddOns.Where(addOn => AddOns.Contains(addOn.Key));
+
     private static void MapAddOns(WebApplication app, IEndpointRouteBuilder guarded, Options options)
     {
         if (options.AddOns.Count == 0) return;
@@ -33,7 +36,7 @@ internal static class FrontDoor
         var forwarder = app.Services.GetRequiredService<IHttpForwarder>();
         var client = new HttpMessageInvoker(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, AutomaticDecompression = DecompressionMethods.None, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(5) });
         app.Lifetime.ApplicationStopped.Register(client.Dispose);
-        foreach (var (name, address) in options.AddOns.Where(addOn => AddOns.Contains(addOn.Key)))
+        foreach (var (name, address) in Installed(options))
             guarded.Map($"/{name}/{{**rest}}", async (HttpContext context) =>
             {
                 // The add-ons are told to live below this path (Kiali's web_root, Grafana's root_url …), so it is passed on as it is.

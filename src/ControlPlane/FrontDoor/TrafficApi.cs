@@ -19,7 +19,7 @@ internal static class TrafficApi
     public static void Map(IEndpointRouteBuilder routes)
     {
         var api = routes.MapGroup("/api");
-        api.MapGet("/summary", (HttpContext context, LiveTraffic traffic, ProxyStreams streams, WorldFeed feed, RefusedResources refused) => Json(Summary(Window(context), traffic, streams, feed, refused)));
+        api.MapGet("/summary", (HttpContext context, MeshSummary summary) => Json(summary.Over(Window(context))));
         api.MapGet("/edges", (HttpContext context, LiveTraffic traffic, WorldFeed feed) => Json(TrafficViews.Edges(traffic.Window(Window(context)), Window(context), feed.Current?.World)));
         api.MapGet("/stat", (HttpContext context, LiveTraffic traffic) => Json(Stat(context.Request.Query, Window(context), traffic)));
         api.MapGet("/history", (HttpContext context, LiveTraffic traffic) => Json(History(context.Request.Query, Window(context), traffic)));
@@ -27,17 +27,6 @@ internal static class TrafficApi
         api.MapGet("/config", (WorldFeed feed, RefusedResources refused) => Json(Config(feed, refused)));
         api.MapGet("/tap", TapAsync);
         api.MapGet("/stream", StreamAsync);
-    }
-
-    private static JsonObject Summary(TimeSpan window, LiveTraffic traffic, ProxyStreams streams, WorldFeed feed, RefusedResources refused)
-    {
-        var summary = TrafficViews.Summary(traffic.Window(window), window);
-        var (all, serial) = (streams.All, feed.Current?.Serial ?? 0);
-        summary["proxies"] = all.Count;
-        summary["synced"] = all.Count(stream => stream.IsSettled(serial));
-        summary["refused"] = refused.All.Count;
-        summary["serial"] = serial;
-        return summary;
     }
 
     private static JsonArray Stat(IQueryCollection query, TimeSpan window, LiveTraffic traffic)
@@ -120,7 +109,7 @@ internal static class TrafficApi
     }
 
     /// <summary>Server-sent events: <c>traffic</c> once a second, <c>record</c> for each request that is looked at.</summary>
-    private static async Task StreamAsync(HttpContext context, LiveTraffic traffic, ProxyStreams streams, WorldFeed feed, RefusedResources refused, TimeProvider time)
+    private static async Task StreamAsync(HttpContext context, LiveTraffic traffic, MeshSummary summary, ProxyStreams streams, WorldFeed feed, TimeProvider time)
     {
         var cancel = context.RequestAborted;
         var window = Window(context);
@@ -153,7 +142,7 @@ internal static class TrafficApi
             {
                 var view = new JsonObject
                 {
-                    ["summary"] = Summary(window, traffic, streams, feed, refused),
+                    ["summary"] = summary.Over(window),
                     ["edges"] = TrafficViews.Edges(traffic.Window(window), window, feed.Current?.World),
                     ["proxies"] = Proxies(traffic, streams, feed),
                 };

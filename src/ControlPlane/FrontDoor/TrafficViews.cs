@@ -44,6 +44,7 @@ internal static class TrafficViews
             var reached = seen.Any(t => Reached(t.Key, t.Value));
             edge["reached"] = reached;
             edge["mtls"] = group.All(t => t.Key.IsMutualTls);
+            edge["meanings"] = Meanings(tally);
             edge["sourceIdentity"] = source;
             edge["destinationIdentity"] = destination;
             edge["share"] = total > 0 && reached ? Math.Round((double)tally.Requests / total, 4) : null;
@@ -57,21 +58,19 @@ internal static class TrafficViews
     private static bool Reached(Series series, Tally tally) =>
         series.Destination.Name != "unknown" || IsKnown(series.DestinationPrincipal) || tally.Requests == 0 || tally.Failures < tally.Requests;
 
-    /// <param name="inbound">True: what reached each workload; false: what each sent.</param>
+    /// <param name="of">What a row stands for: a workload, a service or a namespace.</param>
     public static JsonArray Stat(IReadOnlyDictionary<Series, Tally> window, TimeSpan length, Func<Series, (string Namespace, string Name)> of, Func<Series, bool> filter)
     {
         var rows = new JsonArray();
+        var once = Once(window).Select(t => t.Key).ToHashSet();
         foreach (var group in window.Where(t => filter(t.Key)).GroupBy(t => of(t.Key)).OrderBy(g => g.Key.Namespace, StringComparer.Ordinal).ThenBy(g => g.Key.Name, StringComparer.Ordinal))
         {
-            // Both sides count the same request; the server's own count is the more complete one.
-            var byServer = group.Where(t => t.Key.Reporter == "destination").ToList();
-            var seen = byServer.Count > 0 ? byServer : [.. group];
-            var tally = Sum(seen.Select(t => t.Value));
-            var row = Golden(tally, length);
+            var seen = group.Where(t => once.Contains(t.Key)).ToList();
+            var row = Golden(Sum(seen.Select(t => t.Value)), length);
             row["name"] = group.Key.Name;
             row["namespace"] = group.Key.Namespace;
-            row["meshed"] = byServer.Count > 0;
-            row["mtlsShare"] = tally.Requests == 0 ? null : Math.Round((double)seen.Where(t => t.Key.IsMutualTls).Sum(t => t.Value.Requests) / tally.Requests, 4);
+            row["meshed"] = group.Any(t => t.Key.Reporter == "destination");
+            row["mtlsShare"] = MutualTlsShare(seen);
             rows.Add((JsonNode)row);
         }
         return rows;
@@ -79,12 +78,25 @@ internal static class TrafficViews
 
     public static JsonObject Summary(IReadOnlyDictionary<Series, Tally> window, TimeSpan length)
     {
-        var servers = window.Where(t => t.Key.Reporter == "destination").ToList();
-        var seen = servers.Count > 0 ? servers : [.. window];
-        var tally = Sum(seen.Select(t => t.Value));
-        var summary = Golden(tally, length);
-        summary["mtlsShare"] = tally.Requests == 0 ? null : Math.Round((double)seen.Where(t => t.Key.IsMutualTls).Sum(t => t.Value.Requests) / tally.Requests, 4);
+        var seen = Once(window).ToList();
+        var summary = Golden(Sum(seen.Select(t => t.Value)), length);
+        summary["mtlsShare"] = MutualTlsShare(seen);
         return summary;
+    }
+
+    /// <summary>Both sides count the same request. The caller's count is taken where there is one, since it also knows of those that never arrived.</summary>
+    private static IEnumerable<KeyValuePair<Series, Tally>> Once(IReadOnlyDictionary<Series, Tally> window)
+    {
+        var told = window.Keys.Where(s => s.Reporter == "source").Select(s => (s.Source, s.Destination)).ToHashSet();
+        return window.Where(t => t.Key.Reporter == "source" || !told.Contains((t.Key.Source, t.Key.Destination)));
+    }
+
+    /// <returns>Null when nothing reached anybody.</returns>
+    private static JsonNode? MutualTlsShare(IReadOnlyList<KeyValuePair<Series, Tally>> seen)
+    {
+        var reached = seen.Where(t => Reached(t.Key, t.Value)).ToList();
+        var total = reached.Sum(t => t.Value.Requests);
+        return total == 0 ? null : Math.Round((double)reached.Where(t => t.Key.IsMutualTls).Sum(t => t.Value.Requests) / total, 4);
     }
 
     public static JsonObject Record(RequestRecord r) => new()
@@ -142,6 +154,14 @@ internal static class TrafficViews
             ["writeBytesPerSecond"] = Math.Round((tally.Sent + tally.ResponseBytes) / length.TotalSeconds, 1),
             ["ends"] = flags,
         };
+    }
+
+    /// <summary>The flags of these ends in plain words.</summary>
+    private static JsonObject Meanings(Tally tally)
+    {
+        var words = new JsonObject();
+        foreach (var flags in tally.Ends.Keys.Select(end => end.Flags).Distinct().Where(flags => ResponseFlagMeaning.Of(flags).Length > 0)) words[flags] = ResponseFlagMeaning.Of(flags);
+        return words;
     }
 
     private static Tally Sum(IEnumerable<Tally> tallies)

@@ -54,6 +54,9 @@ public sealed class ObserveTests(ObservedDemo demo) : IClassFixture<ObservedDemo
         await Seen("[...document.querySelectorAll('#records tbody tr')].some(r => r.cells[4].textContent === '500')");
         await browser.EvaluateAsync("document.querySelector('#graph .edge.bad').dispatchEvent(new Event('click', {bubbles: true}))", cancel);
         await Seen("!document.querySelector('#edge-detail').hidden && document.querySelectorAll('#edge-facts dd').length >= 2");
+        await Seen("document.querySelector('#success').className === 'bad'");
+        await browser.EvaluateAsync("document.querySelector('#records tbody tr.failed').click()", cancel);
+        await Seen("document.querySelector('#records .whole')?.innerText.includes('Told by')");
         await PicturesAsync(browser, "fault");
         await File.WriteAllTextAsync(canary, healthy, cancel);
 
