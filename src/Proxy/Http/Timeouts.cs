@@ -7,6 +7,12 @@ namespace Mesh.Proxy.Http;
 /// <summary>How long a request may take: the route's limit, or what a gRPC caller allows; and what the upstream is told of it.</summary>
 internal static class Timeouts
 {
+    /// <summary>
+    /// The caller's proxy holds the same deadline and began to count a little earlier. The server's waits this much longer, so that it is not chance which of the two
+    /// speaks: the caller's, with a timeout of its own (as most often observed in Istio).
+    /// </summary>
+    private static readonly TimeSpan GrpcDeadlineGrace = TimeSpan.FromMilliseconds(20);
+
     /// <summary>For the whole request with its retries, from its last byte; null is no limit.</summary>
     public static TimeSpan? Of(Exchange exchange, Forward forward)
     {
@@ -25,7 +31,7 @@ internal static class Timeouts
         if (duration.GrpcHeaderMax is { } max && GrpcTimeout(exchange.Request) is { } asked)
         {
             if (duration.GrpcHeaderOffset is { } offset && asked > offset) asked -= offset;
-            return Limit(max > TimeSpan.Zero && asked > max ? max : asked);
+            return Limit(max > TimeSpan.Zero && asked > max ? max : asked) + GrpcDeadlineGrace;
         }
         return duration.Max is { } limit ? Limit(limit) : exchange.Settings.MaxStreamDuration;
     }
