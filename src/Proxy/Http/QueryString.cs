@@ -1,8 +1,9 @@
+using System.Buffers;
 using System.Text;
 
 namespace Mesh.Proxy.Http;
 
-/// <summary>Query parameters as they stand in the request: names and values are compared undecoded, as Envoy compares them.</summary>
+/// <summary>Query parameters as they stand in the request: names and values are compared undecoded, as Envoy's routes compare them, unless a method says otherwise.</summary>
 internal static class QueryString
 {
     /// <param name="query">With its question mark, or empty.</param>
@@ -18,22 +19,34 @@ internal static class QueryString
 
     public static bool TryFind(ReadOnlySpan<byte> query, scoped ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value)
     {
-        var rest = query.Length > 0 && query[0] == '?' ? query[1..] : query;
-        while (!rest.IsEmpty)
-        {
-            var end = rest.IndexOf((byte)'&');
-            var part = end < 0 ? rest : rest[..end];
-            rest = end < 0 ? default : rest[(end + 1)..];
-
-            var equals = part.IndexOf((byte)'=');
-            var key = equals < 0 ? part : part[..equals];
-            if (!key.SequenceEqual(name)) continue;
-
-            value = equals < 0 ? default : part[(equals + 1)..];
-            return true;
-        }
+        var rest = Parameters(query);
+        while (TryTake(ref rest, out _, out var key, out value))
+            if (key.SequenceEqual(name)) return true;
         value = default;
         return false;
+    }
+
+    /// <summary>The value of the first parameter of that name, both decoded; null when there is none.</summary>
+    public static byte[]? FindDecoded(ReadOnlySpan<byte> query, ReadOnlySpan<byte> name)
+    {
+        var rest = Parameters(query);
+        while (TryTake(ref rest, out _, out var key, out var value))
+            if (IsDecoded(key, name)) return Decode(value, new byte[value.Length]).ToArray();
+        return null;
+    }
+
+    /// <summary>The query without the parameters of that name (decoded); the others stay as they were sent. With its question mark, or empty.</summary>
+    public static ReadOnlySpan<byte> Without(ReadOnlySpan<byte> query, ReadOnlySpan<byte> name)
+    {
+        var kept = new ArrayBufferWriter<byte>(query.Length + 1);
+        var rest = Parameters(query);
+        while (TryTake(ref rest, out var part, out var key, out _))
+        {
+            if (IsDecoded(key, name)) continue;
+            kept.Write(kept.WrittenCount == 0 ? "?"u8 : "&"u8);
+            kept.Write(part);
+        }
+        return kept.WrittenSpan;
     }
 
     /// <summary>Undoes percent-encoding. <paramref name="room"/> must be as long as the text.</summary>
@@ -53,6 +66,29 @@ internal static class QueryString
             }
         }
         return room[..length];
+    }
+
+    private static ReadOnlySpan<byte> Parameters(ReadOnlySpan<byte> query) => query.Length > 0 && query[0] == '?' ? query[1..] : query;
+
+    private static bool TryTake(scoped ref ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> part, out ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value)
+    {
+        var end = rest.IndexOf((byte)'&');
+        part = end < 0 ? rest : rest[..end];
+        var equals = part.IndexOf((byte)'=');
+        key = equals < 0 ? part : part[..equals];
+        value = equals < 0 ? default : part[(equals + 1)..];
+        if (rest.IsEmpty) return false;
+
+        rest = end < 0 ? default : rest[(end + 1)..];
+        return true;
+    }
+
+    private static bool IsDecoded(ReadOnlySpan<byte> key, ReadOnlySpan<byte> name)
+    {
+        if (key.Length < name.Length || key.Length > name.Length * 3) return false;
+
+        Span<byte> room = key.Length <= 256 ? stackalloc byte[256] : new byte[key.Length];
+        return Decode(key, room).SequenceEqual(name);
     }
 
     private static int Hex(byte b) => b switch

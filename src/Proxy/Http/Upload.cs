@@ -93,7 +93,7 @@ internal sealed class Upload(Exchange exchange)
     public void Detach() => _sink = null;
 
     /// <summary>Reads up to so many bytes ahead of the upstream, for a filter that wants to see the body first.</summary>
-    public async ValueTask<(ReadOnlyMemory<byte> Body, bool IsAll)> ReadAheadAsync(int bytesMax, Deadline deadline)
+    public async ValueTask<ReadOnlyMemory<byte>> ReadAheadAsync(int bytesMax, Deadline deadline)
     {
         var source = exchange.Downstream;
         while (!HasEnded && _replay.Length < bytesMax)
@@ -110,7 +110,7 @@ internal sealed class Upload(Exchange exchange)
                 break;
             }
         }
-        return (_replay.Memory, HasEnded);
+        return _replay.Memory;
     }
 
     /// <summary>Takes in, without waiting, what of a body nobody wants is here already; the request may turn out to be whole.</summary>

@@ -11,6 +11,7 @@ namespace Mesh.Proxy.Http.Filters;
 internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) : HttpFilter
 {
     private const int AnswerBytesMax = 64 * 1024;
+    private const int BodyBytesMax = 16 * 1024 * 1024;
     private const string ResponseHeadersKey = "mesh.ext_authz.response_headers";
 
     private static readonly TimeSpan TimeoutWhenUnset = TimeSpan.FromMilliseconds(200);
@@ -42,12 +43,15 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
     private async ValueTask<Failure?> AskAsync(Exchange exchange, ImmutableDictionary<string, string> context)
     {
         ReadOnlyMemory<byte> body = default;
-        if (settings.Body is { } wanted && !exchange.Request.Body.IsEmpty)
+        // What goes to another protocol has no body: it would be waited for in vain.
+        if (settings.Body is { } wanted && !exchange.Request.Body.IsEmpty && !exchange.Request.IsUpgrade)
         {
-            (var ahead, var isAll) = await exchange.Upload.ReadAheadAsync((int)Math.Min(wanted.BytesMax, 16 * 1024 * 1024), Deadline.After(exchange.Clock, BodyWaitMax));
+            var most = (int)Math.Min(wanted.BytesMax, BodyBytesMax);
+            // A byte more tells a body that is too long from one that just fits.
+            var ahead = await exchange.Upload.ReadAheadAsync(wanted.AllowPartial ? most : most + 1, Deadline.After(exchange.Clock, BodyWaitMax));
             if (exchange.CutBy is not null) return null;
-            if (!isAll && !wanted.AllowPartial) return new(FailureKind.BodyTooLarge, Side.Local);
-            body = ahead.Length > wanted.BytesMax ? ahead[..(int)wanted.BytesMax].ToArray() : ahead.ToArray();
+            if (ahead.Length > most && !wanted.AllowPartial) return new(FailureKind.BodyTooLarge, Side.Local);
+            body = ahead[..Math.Min(ahead.Length, most)].ToArray();
         }
         var verdict = settings.UseGrpc ? await AskByGrpcAsync(exchange, body, context) : await AskByHttpAsync(exchange, body);
         if (exchange.CutBy is not null) return null;
@@ -139,8 +143,10 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
         foreach (var (name, value, append) in verdict.Headers)
         {
             if (HeaderName.TryParse(name) is not { } header) continue;
-            if (append) request.Headers.Append(header, Encoding.Latin1.GetBytes(value));
-            else request.Headers.Set(header, Encoding.Latin1.GetBytes(value));
+            if (header.Known == KnownHeader.Host) request.SetAuthority(Encoding.Latin1.GetBytes(value));
+            else if (!append) request.Headers.Set(header, Encoding.Latin1.GetBytes(value));
+            // Joined to what the caller sent; where it sent nothing there is nothing to join it to.
+            else if (request.Headers.GetJoined(header) is { } before) request.Headers.Set(header, Encoding.Latin1.GetBytes($"{before},{value}"));
         }
         if (settings.ClearRouteCache && (!verdict.Headers.IsEmpty || !verdict.HeadersToRemove.IsEmpty)) exchange.RouteIsStale = true;
         AnswerFields.Keep(exchange, ResponseHeadersKey, verdict.ResponseHeaders);

@@ -115,6 +115,9 @@ internal sealed class JwtAuthentication : HttpFilter
         };
     }
 
+    /// <summary>A token as it stands in the request, and the header or parameter that it would have to be taken out of.</summary>
+    private readonly record struct FoundToken(byte[] Text, HeaderName? Header, byte[]? Parameter);
+
     /// <summary>A provider with its names looked up.</summary>
     private sealed class ProviderEntry
     {
@@ -126,16 +129,22 @@ internal sealed class JwtAuthentication : HttpFilter
         private readonly JwtProvider provider;
         private readonly JwtVerifier verifier;
         private readonly (HeaderName Name, byte[] Prefix)[] headers;
-        private readonly ImmutableArray<string> parameters;
+        private readonly byte[][] parameters;
+        private readonly string[] cookies;
         private readonly HeaderName? payloadHeader;
         private readonly (HeaderName Name, string[] Path)[] claimHeaders;
+        // Of the request at hand; the loop's thread only.
+        private readonly List<FoundToken> found = [];
 
         public ProviderEntry(JwtProvider provider, JwtVerifier verifier)
         {
             (this.provider, this.verifier) = (provider, verifier);
             var isDefault = provider.FromHeaders.IsEmpty && provider.FromParameters.IsEmpty && provider.FromCookies.IsEmpty;
-            headers = [.. (isDefault ? DefaultHeaders : provider.FromHeaders).Select(source => (Name(source.Name), Encoding.Latin1.GetBytes(source.Prefix)))];
-            parameters = isDefault ? DefaultParameters : provider.FromParameters;
+            // Places in the order of their names, whatever the order of the configuration: headers, parameters, cookies.
+            headers = [.. (isDefault ? DefaultHeaders : provider.FromHeaders)
+                .OrderBy(source => source.Name + source.Prefix, StringComparer.Ordinal).Select(source => (Name(source.Name), Encoding.Latin1.GetBytes(source.Prefix)))];
+            parameters = [.. (isDefault ? DefaultParameters : provider.FromParameters).Order(StringComparer.Ordinal).Select(name => Encoding.UTF8.GetBytes(name))];
+            cookies = [.. provider.FromCookies.Order(StringComparer.Ordinal)];
             payloadHeader = provider.ForwardPayloadHeader.Length > 0 ? Name(provider.ForwardPayloadHeader) : null;
             claimHeaders = [.. provider.ClaimHeaders.Select(claim => (Name(claim.Header), claim.Claim.Split('.')))];
         }
@@ -146,71 +155,65 @@ internal sealed class JwtAuthentication : HttpFilter
             foreach (var (name, _) in claimHeaders) fields.Remove(name);
         }
 
-        /// <summary>All tokens found must be good: one that was let by beside a good one might be the one the application reads.</summary>
+        /// <summary>
+        /// All tokens found must be good: one that was let by beside a good one might be the one the application reads. They are looked at from the last place to the
+        /// first, as Envoy does: what the first one claims is what rules see, and headers made of claims hold all, the last one's before.
+        /// </summary>
         public JwtStatus Check(Exchange exchange, ImmutableArray<string> audiences)
         {
-            var request = exchange.Request;
-            var found = false;
-            foreach (var (name, prefix) in headers)
-            {
-                if (name.Known == KnownHeader.Authorization)
-                {
-                    // A field that may occur once: two of them are one value with commas, and no token.
-                    if (request.Headers.GetJoined(name) is { } joined && Look(exchange, Encoding.Latin1.GetBytes(joined), prefix, audiences, ref found) is not JwtStatus.Ok and var refused) return refused;
-                    continue;
-                }
-                foreach (var value in request.Headers.Values(name))
-                    if (Look(exchange, value, prefix, audiences, ref found) is not JwtStatus.Ok and var bad) return bad;
-            }
-            foreach (var parameter in parameters)
-            {
-                if (!QueryString.TryFind(request.Query, parameter, out var value)) continue;
+            Find(exchange.Request);
+            if (found.Count == 0) return JwtStatus.Missing;
 
-                found = true;
-                var decoded = new byte[value.Length];
-                if (Verify(exchange, QueryString.Decode(value, decoded), audiences) is not JwtStatus.Ok and var bad) return bad;
-            }
-            foreach (var cookie in provider.FromCookies)
+            for (var i = found.Count - 1; i >= 0; i--)
             {
-                if (!HashPolicies.TryFindCookie(request.Headers, cookie, out var value)) continue;
+                if (verifier.Verify(found[i].Text, audiences, out var token) is not JwtStatus.Ok and var bad) return bad;
 
-                found = true;
-                if (Verify(exchange, value, audiences) is not JwtStatus.Ok and var bad) return bad;
+                Publish(exchange, token);
+                if (!provider.Forward) TakeOut(exchange.Request, found[i]);
             }
-            if (!found) return JwtStatus.Missing;
-            if (!provider.Forward) RemoveTokens(request);
             return JwtStatus.Ok;
         }
 
+        // The texts are copies: what is published or taken out moves the request's own bytes.
+        private void Find(RequestHead request)
+        {
+            found.Clear();
+            foreach (var (name, prefix) in headers)
+            {
+                // A field that may occur once: two of them are one value with commas, and no token.
+                if (name.Known == KnownHeader.Authorization)
+                {
+                    if (request.Headers.GetJoined(name) is { } joined) Look(name, Encoding.Latin1.GetBytes(joined), prefix);
+                    continue;
+                }
+                foreach (var value in request.Headers.Values(name)) Look(name, value, prefix);
+            }
+            foreach (var parameter in parameters)
+                if (QueryString.FindDecoded(request.Query, parameter) is { } text) found.Add(new(text, null, parameter));
+            foreach (var cookie in cookies)
+                if (HashPolicies.TryFindCookie(request.Headers, cookie, out var value)) found.Add(new(value.ToArray(), null, null));
+        }
+
         // Behind a prefix the token begins at the first character that a token may have, and goes on to the end of the field.
-        private JwtStatus Look(Exchange exchange, ReadOnlySpan<byte> value, byte[] prefix, ImmutableArray<string> audiences, ref bool found)
+        private void Look(HeaderName name, ReadOnlySpan<byte> value, byte[] prefix)
         {
             if (prefix.Length > 0)
             {
                 var at = value.IndexOf(prefix);
-                if (at < 0) return JwtStatus.Ok;
+                if (at < 0) return;
 
                 value = value[(at + prefix.Length)..];
                 if (value.IndexOfAny(TokenCharacters) is > 0 and var start) value = value[start..];
             }
-            found = true;
-            return Verify(exchange, value, audiences);
-        }
-
-        private JwtStatus Verify(Exchange exchange, ReadOnlySpan<byte> text, ImmutableArray<string> audiences)
-        {
-            // Setting headers may move the bytes that the text lies in.
-            var status = verifier.Verify(text, audiences, out var token);
-            if (status == JwtStatus.Ok) Publish(exchange, token);
-            return status;
+            found.Add(new(value.ToArray(), name, null));
         }
 
         private void Publish(Exchange exchange, JsonWebToken token)
         {
             var fields = exchange.Request.Headers;
-            if (payloadHeader is not null) fields.Set(payloadHeader, provider.PadForwardPayload ? Padded(token.PayloadText) : token.PayloadText);
+            if (payloadHeader is not null) fields.Append(payloadHeader, provider.PadForwardPayload ? Padded(token.PayloadText) : token.PayloadText);
             foreach (var (name, path) in claimHeaders)
-                if (ClaimText(token.Claims, path) is { } text) fields.Set(name, text);
+                if (ClaimText(token.Claims, path) is { } text) fields.Append(name, text);
             if (provider.PayloadInMetadata.Length > 0) exchange.SetMetadata(MetadataName, provider.PayloadInMetadata, Normalized(token.Claims));
             if (provider.HeaderInMetadata.Length > 0) exchange.SetMetadata(MetadataName, provider.HeaderInMetadata, token.Header);
             if (provider.ClearRouteCache) exchange.RouteIsStale = true;
@@ -225,18 +228,12 @@ internal sealed class JwtAuthentication : HttpFilter
             return claims;
         }
 
-        private void RemoveTokens(RequestHead request)
+        // A cookie stays, as in Envoy.
+        private static void TakeOut(RequestHead request, FoundToken token)
         {
-            foreach (var (name, _) in headers) request.Headers.Remove(name);
-            foreach (var parameter in parameters)
-                if (QueryString.TryFind(request.Query, parameter, out _)) RemoveParameter(request, parameter);
-        }
-
-        private static void RemoveParameter(RequestHead request, string name)
-        {
-            var kept = Encoding.Latin1.GetString(request.Query)[1..].Split('&').Where(part => part != name && !part.StartsWith(name + "=", StringComparison.Ordinal));
-            var query = string.Join('&', kept);
-            request.SetPath(Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(request.PathOnly) + (query.Length > 0 ? "?" + query : "")));
+            if (token.Header is { } name) request.Headers.Remove(name);
+            if (token.Parameter is { } parameter)
+                request.SetPath([.. request.PathOnly, .. QueryString.Without(request.Query, parameter)]);
         }
 
         private static byte[]? ClaimText(MetadataValue claims, string[] path)
@@ -245,9 +242,10 @@ internal sealed class JwtAuthentication : HttpFilter
             foreach (var part in path) value = value?[part];
             return value switch
             {
-                { Text: { Length: > 0 } text } => Encoding.UTF8.GetBytes(text),
-                // Whole ones without a sign as they are, all others with six decimals: Envoy's way, which applications parse.
-                { Number: { } number } => Encoding.ASCII.GetBytes(number.ToString(number >= 0 && number == Math.Floor(number) ? "F0" : "F6", CultureInfo.InvariantCulture)),
+                // An issuer may sign any text; a line break in it would begin a field of its own.
+                { Text: { Length: > 0 } text } when AnswerFields.IsValue(text) => Encoding.UTF8.GetBytes(text),
+                // Whole ones of 64 bits without a sign as they are, all others with six decimals: Envoy's way, which applications parse.
+                { Number: { } number } => Encoding.ASCII.GetBytes(number.ToString(number is >= 0 and < (double)ulong.MaxValue && number == Math.Floor(number) ? "F0" : "F6", CultureInfo.InvariantCulture)),
                 { Flag: { } flag } => flag ? "true"u8.ToArray() : "false"u8.ToArray(),
                 { Items: not null } or { Fields: not null } => Encoding.ASCII.GetBytes(Convert.ToBase64String(Json(value))),
                 _ => null,

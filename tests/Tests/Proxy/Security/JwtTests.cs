@@ -103,19 +103,24 @@ public sealed class JwtTests
 
     private static JwtProvider Provider(string audience) => new() { Name = "p", Issuer = "i", Audiences = audience.Length > 0 ? [audience] : [] };
 
-    private static JsonWebKeys Keys()
+    internal static string KeySet
     {
-        var (rsa, ec) = (Rsa.ExportParameters(false), Ec.ExportParameters(false));
-        return JsonWebKeys.Parse(JsonSerializer.Serialize(new
+        get
         {
-            keys = new object[]
+            var (rsa, ec) = (Rsa.ExportParameters(false), Ec.ExportParameters(false));
+            return JsonSerializer.Serialize(new
             {
-                new { kty = "RSA", kid = "r", n = Base64Url.EncodeToString(rsa.Modulus), e = Base64Url.EncodeToString(rsa.Exponent) },
-                new { kty = "EC", kid = "e", crv = "P-256", x = Base64Url.EncodeToString(ec.Q.X), y = Base64Url.EncodeToString(ec.Q.Y) },
-                new { kty = "something new" },
-            },
-        }));
+                keys = new object[]
+                {
+                    new { kty = "RSA", kid = "r", n = Base64Url.EncodeToString(rsa.Modulus), e = Base64Url.EncodeToString(rsa.Exponent) },
+                    new { kty = "EC", kid = "e", crv = "P-256", x = Base64Url.EncodeToString(ec.Q.X), y = Base64Url.EncodeToString(ec.Q.Y) },
+                    new { kty = "something new" },
+                },
+            });
+        }
     }
+
+    private static JsonWebKeys Keys() => JsonWebKeys.Parse(KeySet);
 
     internal static string Token(object claims, string alg = "RS256", string kid = "r")
     {
