@@ -8,7 +8,10 @@ using Mesh.Model.World;
 
 namespace Mesh.Model.Translate;
 
-/// <summary>The rules of one VirtualService to Envoy's routes, in order; what can never match is left out.</summary>
+/// <summary>
+/// The rules of one VirtualService to Envoy's routes, in order; what can never match is left out. A rule that cannot be told to a proxy takes all others with it: the
+/// ones behind it were not meant for its requests. (Istio sends it, and Envoy turns down the whole table, the rules of others too.)
+/// </summary>
 internal static class RouteBuilder
 {
     public static List<Route> Build(VirtualService vs, RouteContext context)
@@ -25,7 +28,8 @@ internal static class RouteBuilder
             {
                 if (match.Port > 0 && match.Port != context.Port) continue;
                 if (!context.Applies(match.Gateways, match.SourceLabels, match.SourceNamespace)) continue;
-                if (RouteMatches.Build(match, vs.Semantics) is not { } condition) continue;
+                if (RouteMatches.Build(match, vs.Semantics) is not { } condition) return [];
+
                 var route = One(vs, rule, match, condition, context);
                 routes.Add(route);
                 if (RouteMatches.TakesAll(route)) return routes;
@@ -36,8 +40,7 @@ internal static class RouteBuilder
 
     /// <summary>False when no rule of it holds for this caller and port: the service then is as if nobody spoke for it.</summary>
     public static bool Says(VirtualService vs, RouteContext context) => vs.Http.Any(rule => rule.Match.IsEmpty || rule.Match.Any(match =>
-        (match.Port == 0 || match.Port == context.Port) && context.Applies(match.Gateways, match.SourceLabels, match.SourceNamespace)
-        && RouteMatches.Build(match, vs.Semantics) is not null));
+        (match.Port == 0 || match.Port == context.Port) && context.Applies(match.Gateways, match.SourceLabels, match.SourceNamespace)));
 
     /// <summary>True when some match asks for the caller's labels or namespace.</summary>
     public static bool AsksWhoCalls(VirtualService vs) =>

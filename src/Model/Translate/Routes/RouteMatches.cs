@@ -10,7 +10,7 @@ internal static class RouteMatches
 {
     private const string ClaimPrefix = "@request.auth.claims";
 
-    /// <returns>Null for a match that can never hold; leaving its condition out would let everybody through.</returns>
+    /// <returns>Null for a match that no proxy can be told, since it asks nothing of a claim; leaving its condition out would let everybody through.</returns>
     public static RouteMatch? Build(HttpMatch? match, RouteSemantics semantics)
     {
         var made = new RouteMatch();
@@ -117,7 +117,7 @@ internal static class RouteMatches
         var segments = path.StartsWith('[')
             ? [.. path.TrimStart('[').TrimEnd(']').Split("][")]
             : path.TrimStart('.').Split('.').ToImmutableArray();
-        if (value is null || segments.IsEmpty || segments[0].Length == 0) return null;
+        if (value is null or { MatchesAll: true } || segments.IsEmpty || segments[0].Length == 0) return null;
 
         var made = new MetadataMatcher { Filter = "envoy.filters.http.jwt_authn", Invert = inverted };
         made.Path.Add(new MetadataMatcher.Types.PathSegment { Key = "payload" });

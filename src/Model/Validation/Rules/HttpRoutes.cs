@@ -106,12 +106,14 @@ internal static class HttpRoutes
             var at = (match.At("headers") as MapNode)?[name];
             report.Error(HeaderNames.ForMatch(name), at);
             report.Error(StringMatch((Message)value, "headers"), at);
+            CheckClaim(name, (Message)value, report, at);
         }
         foreach (var (name, value) in match.Map("withoutHeaders"))
         {
             var at = (match.At("withoutHeaders") as MapNode)?[name];
             report.Error(HeaderNames.ForMatch(name), at);
             if (((Message)value).Text("regex") != "*") report.Error(StringMatch((Message)value, "withoutHeaders"), at); // * means: is present
+            CheckClaim(name, (Message)value, report, at);
         }
         report.Error(RegexMatch(match.Child("uri"), "uri"), match.At("uri")); // an empty prefix of a path matches all
         report.Error(StringMatch(match.Child("scheme"), "scheme"), match.At("scheme"));
@@ -124,6 +126,12 @@ internal static class HttpRoutes
         VirtualServices.GatewayNames(match, report, warnings: false);
         var space = match.Text("sourceNamespace");
         if (space.Length > 0 && !Names.IsLabel(space)) report.Error($"sourceNamespace match {space} is invalid", match.At("sourceNamespace"));
+    }
+
+    private static void CheckClaim(string name, Message match, Report report, Node? at)
+    {
+        if (HeaderNames.IsJwtClaim(name) && (match.Which("match_type") is null || match.Text("regex") == "*"))
+            report.Warn($"the match on \"{name}\" says no value: no proxy can be told it, and the hosts of this VirtualService are answered 404; give \"exact\", \"prefix\" or \"regex\"", at);
     }
 
     private static string? StringMatch(Message? match, string where) =>

@@ -242,8 +242,7 @@ internal sealed class JwtAuthentication : HttpFilter
             foreach (var part in path) value = value?[part];
             return value switch
             {
-                // An issuer may sign any text; a line break in it would begin a field of its own.
-                { Text: { Length: > 0 } text } when AnswerFields.IsValue(text) => Encoding.UTF8.GetBytes(text),
+                { Text: { Length: > 0 } text } => Encoding.UTF8.GetBytes(text),
                 // Whole ones of 64 bits without a sign as they are, all others with six decimals: Envoy's way, which applications parse.
                 { Number: { } number } => Encoding.ASCII.GetBytes(number.ToString(number is >= 0 and < (double)ulong.MaxValue && number == Math.Floor(number) ? "F0" : "F6", CultureInfo.InvariantCulture)),
                 { Flag: { } flag } => flag ? "true"u8.ToArray() : "false"u8.ToArray(),

@@ -45,12 +45,12 @@ public sealed class TokenPlacesTests
     }
 
     [Fact]
-    public void A_claim_that_no_header_can_carry_becomes_none()
+    public void Claims_become_headers_of_one_line_each_and_forged_ones_go()
     {
         var provider = Provider() with { ClaimHeaders = [new("x-name", "name"), new("x-n", "n"), new("x-big", "big")] };
         var seen = Seen(provider, $"authorization: Bearer {JwtTests.Token(new { iss = "i", exp = Later, name = "a\r\nx-role: admin", n = 42, big = 1e30 })}\r\nx-name: forged\r\n");
-        Assert.DoesNotContain("x-role", seen);
-        Assert.DoesNotContain("x-name", seen);
+        Assert.Contains("x-name: a  x-role: admin\r\n", seen);
+        Assert.DoesNotContain("forged", seen);
         Assert.Contains("x-n: 42\r\n", seen);
         Assert.Contains("x-big: 1000000000000000019884624838656.000000\r\n", seen);
     }
