@@ -3,10 +3,10 @@ using System.Text.Json.Nodes;
 namespace Mesh.Injector;
 
 /// <summary>
-/// Kubernetes' strategic merge of one pod over another: maps merge by key, lists of named things by name, other lists are replaced whole.
+/// Kubernetes' strategic merge of one object over another: maps merge by key, lists of named things by name, other lists are replaced whole.
 /// A null removes; <c>$patch: delete</c> and <c>$patch: replace</c> do as they say.
 /// </summary>
-internal static class StrategicMerge
+public static class StrategicMerge
 {
     private const string Directive = "$patch";
 
@@ -16,7 +16,7 @@ internal static class StrategicMerge
         ["containers"] = "name", ["initContainers"] = "name", ["ephemeralContainers"] = "name",
         ["env"] = "name", ["ports"] = "containerPort", ["volumeMounts"] = "mountPath", ["volumeDevices"] = "devicePath",
         ["volumes"] = "name", ["imagePullSecrets"] = "name", ["hostAliases"] = "ip", ["topologySpreadConstraints"] = "topologyKey",
-        ["resourceClaims"] = "name", ["schedulingGates"] = "name", ["ownerReferences"] = "uid",
+        ["resourceClaims"] = "name", ["secrets"] = "name", ["schedulingGates"] = "name", ["ownerReferences"] = "uid",
     };
 
     /// <summary>The result shares nothing with its inputs.</summary>
@@ -48,7 +48,7 @@ internal static class StrategicMerge
                     MergeInto(target.MapAt(key), map);
                     break;
                 case JsonArray list when MergeKeys.TryGetValue(key, out var mergeKey):
-                    target[key] = MergeLists(target[key] as JsonArray ?? [], list, mergeKey);
+                    target[key] = MergeLists(target[key] as JsonArray ?? [], list, key == "ports" && IsOfService(list) ? "port" : mergeKey);
                     break;
                 default:
                     target[key] = value.DeepClone();
@@ -56,6 +56,9 @@ internal static class StrategicMerge
             }
         }
     }
+
+    // A container's ports and a Service's have one name and two keys.
+    private static bool IsOfService(JsonArray ports) => ports.Objects().Any() && ports.Objects().All(port => port["containerPort"] is null);
 
     private static JsonArray MergeLists(JsonArray original, JsonArray patch, string mergeKey)
     {

@@ -9,8 +9,8 @@ using Mesh.Model.World;
 namespace Mesh.ControlPlane.Kube;
 
 /// <summary>
-/// A Gateway of ours that names no place of its own gets one: a ServiceAccount, a Service and a Deployment whose pods the injector makes proxies.
-/// They belong to the Gateway and go with it.
+/// A Gateway of ours that names no place of its own gets one: a ServiceAccount, a Service and a Deployment whose pods the injector makes proxies, and where its
+/// class or the Gateway asks for them a HorizontalPodAutoscaler and a PodDisruptionBudget. They belong to the Gateway and go with it.
 /// </summary>
 internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed feed, TimeProvider time, ILogger<GatewayDeployments> log)
 {
@@ -19,6 +19,8 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
     private const string GatewayLabel = "gateway.networking.k8s.io/gateway-name";
     private const int StatusPort = 15021;
     private const int PortsMax = 250; // a Service of Kubernetes has no room for more
+
+    private static readonly KubeKind[] Optional = [KubeKinds.HorizontalPodAutoscaler, KubeKinds.PodDisruptionBudget];
 
     /// <summary>How long what was put in place is taken to be there still.</summary>
     private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(5);
@@ -34,7 +36,8 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
         {
             if (status.Owner is not ApiGateway gateway || !IsManaged(gateway)) continue;
             present.Add(gateway.Meta.Key);
-            var objects = Objects(gateway, status.Served, options.Revision);
+            if (status.Overlays is not { } overlays) continue; // its status says why; what is in place stays
+            var objects = Objects(gateway, status.Served, overlays, options.Revision);
             var wanted = string.Concat(objects.Select(item => item.ToJsonString()));
             if (placed.TryGetValue(gateway.Meta.Key, out var before) && before.Wanted == wanted && time.GetElapsedTime(before.Since) < LookAgain) continue;
             if (await ApplyAsync(gateway, objects, cancel)) placed[gateway.Meta.Key] = (wanted, time.GetTimestamp());
@@ -53,7 +56,7 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
             var kind = KubeKinds.Find(item["apiVersion"].Text()!, item["kind"].Text()!)!;
             var name = item.At("metadata", "name").Text()!;
             var there = await api.GetAsync(kind, gateway.Meta.Namespace, name, cancel);
-            if (there.IsFine && !there.Body.At("metadata", "ownerReferences").Objects().Any(owner => owner["uid"].Text() == gateway.Meta.Uid))
+            if (there.IsFine && !IsOwned(there.Body, gateway))
             {
                 log.LogWarning("{Gateway} is not deployed: {Kind} {Name} is there already and belongs to somebody else; {Annotation} chooses another name", gateway.Meta.Key, kind.Kind, name, NameOverride);
                 return true; // looked at again later
@@ -63,12 +66,28 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
             if (!cancel.IsCancellationRequested) log.LogWarning("{Gateway}: {Kind} {Name} cannot be put in place: {Answer}", gateway.Meta.Key, kind.Kind, name, answer);
             return false;
         }
+        return await RemoveAsync(gateway, Optional.Where(kind => objects.All(item => item["kind"].Text() != kind.Kind)), cancel);
+    }
+
+    /// <summary>What was asked for before and is not any more.</summary>
+    private async Task<bool> RemoveAsync(ApiGateway gateway, IEnumerable<KubeKind> kinds, CancellationToken cancel)
+    {
+        foreach (var kind in kinds)
+        {
+            var there = await api.GetAsync(kind, gateway.Meta.Namespace, NameOf(gateway), cancel);
+            if (there.IsFine && IsOwned(there.Body, gateway) && await api.DeleteAsync(kind, gateway.Meta.Namespace, NameOf(gateway), cancel) is { IsFine: false, IsAbsent: false }) return false;
+        }
         return true;
     }
 
-    internal static IReadOnlyList<JsonObject> Objects(ApiGateway gateway, ImmutableArray<ApiListener> served, string revision)
+    private static bool IsOwned(JsonNode? item, ApiGateway gateway) =>
+        item.At("metadata", "ownerReferences").Objects().Any(owner => owner["uid"].Text() == gateway.Meta.Uid);
+
+    private static string NameOf(ApiGateway gateway) => gateway.Meta.Annotations[NameOverride] ?? $"{gateway.Meta.Name}-{gateway.ClassName}";
+
+    internal static IReadOnlyList<JsonObject> Objects(ApiGateway gateway, ImmutableArray<ApiListener> served, ImmutableArray<GatewayOverlay> overlays, string revision)
     {
-        var name = gateway.Meta.Annotations[NameOverride] ?? $"{gateway.Meta.Name}-{gateway.ClassName}";
+        var name = NameOf(gateway);
         var selector = new JsonObject { [GatewayLabel] = gateway.Meta.Name };
         var pod = Labels(gateway);
         pod["sidecar.istio.io/inject"] = "true";
@@ -81,15 +100,17 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
             ["ports"] = Ports(served),
         };
         if (!gateway.Addresses.IsEmpty) service["loadBalancerIP"] = gateway.Addresses[0].Value;
-        return
+        return [.. All().Where(made => made.IsAlways || overlays.Any(overlay => overlay.Key == made.Key)).Select(made => Overlaid(made.Key, made.Object))];
+
+        IEnumerable<(string Key, bool IsAlways, JsonObject Object)> All() =>
         [
-            Owned("v1", "ServiceAccount"),
-            Owned("apps/v1", "Deployment", new()
+            ("serviceAccount", true, Owned("v1", "ServiceAccount")),
+            ("deployment", true, Owned("apps/v1", "Deployment", new()
             {
                 ["selector"] = new JsonObject { ["matchLabels"] = selector },
                 ["template"] = new JsonObject
                 {
-                    ["metadata"] = new JsonObject { ["labels"] = pod, ["annotations"] = new JsonObject { ["inject.istio.io/templates"] = "gateway" } },
+                    ["metadata"] = new JsonObject { ["labels"] = pod, ["annotations"] = PodAnnotations(gateway) },
                     ["spec"] = new JsonObject
                     {
                         ["serviceAccountName"] = name,
@@ -98,9 +119,23 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
                         ["containers"] = new JsonArray(new JsonObject { ["name"] = "istio-proxy", ["image"] = "auto", ["securityContext"] = Unprivileged() }),
                     },
                 },
-            }),
-            Owned("v1", "Service", service),
+            })),
+            ("service", true, Owned("v1", "Service", service)),
+            ("horizontalPodAutoscaler", false, Owned("autoscaling/v2", "HorizontalPodAutoscaler", new()
+            {
+                ["scaleTargetRef"] = new JsonObject { ["apiVersion"] = "apps/v1", ["kind"] = "Deployment", ["name"] = name }, ["maxReplicas"] = 1,
+            })),
+            ("podDisruptionBudget", false, Owned("policy/v1", "PodDisruptionBudget", new() { ["selector"] = new JsonObject { ["matchLabels"] = selector.DeepClone() } })),
         ];
+
+        // Whatever the patches say, it stays the object that belongs to the gateway.
+        JsonObject Overlaid(string key, JsonObject made)
+        {
+            var patched = overlays.Where(overlay => overlay.Key == key).Aggregate(made, (item, overlay) => StrategicMerge.Merge(item, overlay.Patch));
+            foreach (var field in (string[])["apiVersion", "kind"]) patched[field] = made[field]!.DeepClone();
+            foreach (var field in (string[])["name", "namespace", "ownerReferences"]) patched.MapAt("metadata")[field] = made["metadata"]![field]!.DeepClone();
+            return patched;
+        }
 
         JsonObject Owned(string apiVersion, string kind, JsonObject? spec = null)
         {
@@ -123,6 +158,13 @@ internal sealed class GatewayDeployments(KubeApi api, Options options, WorldFeed
             if (spec is not null) item["spec"] = spec;
             return item;
         }
+    }
+
+    private static JsonObject PodAnnotations(ApiGateway gateway)
+    {
+        var annotations = new JsonObject { ["inject.istio.io/templates"] = "gateway" };
+        foreach (var (key, value) in gateway.InfrastructureAnnotations.Pairs) annotations[key] = value;
+        return annotations;
     }
 
     private static JsonObject Labels(ApiGateway gateway)

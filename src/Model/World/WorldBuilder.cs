@@ -160,7 +160,10 @@ public sealed class WorldBuilder(MeshConfig? mesh = null)
             (ns, name) => resources.GetValueOrDefault(new("", "Secret", ns, name)) as KubeSecret,
             (ns, name) => (resources.GetValueOrDefault(new("", "ConfigMap", ns, name))
                 ?? (KubeConfigMap.IsWrittenEverywhere(name) ? resources.GetValueOrDefault(new("", "ConfigMap", mesh.RootNamespace, name)) : null)) as KubeConfigMap,
-            (ns, name) => resources.GetValueOrDefault(new("networking.istio.io", "ServiceEntry", ns, name)) as ServiceEntry));
+            (ns, name) => resources.GetValueOrDefault(new("networking.istio.io", "ServiceEntry", ns, name)) as ServiceEntry)
+        {
+            DefaultsOfClass = name => Sorted<KubeConfigMap>().FirstOrDefault(map => map.Namespace == mesh.RootNamespace && map.Meta.Labels[GatewayOverlays.DefaultsForClass] == name),
+        });
     }
 
     private static ImmutableArray<T> Merged<T>(ImmutableArray<T> written, ImmutableArray<T> made) where T : Resource =>

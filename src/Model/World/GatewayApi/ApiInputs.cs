@@ -10,6 +10,9 @@ internal sealed record ApiInputs(
     ImmutableArray<KubeIngressClass> IngressClasses, Func<string, LabelSet> NamespaceLabels, ILookup<string, MeshService> Services,
     Func<string, string, KubeSecret?> Secret, Func<string, string, KubeConfigMap?> ConfigMap, Func<string, string, ServiceEntry?> Entry)
 {
+    /// <summary>The ConfigMap with a class's defaults for what is made for its gateways.</summary>
+    public required Func<string, KubeConfigMap?> DefaultsOfClass { get; init; }
+
     /// <summary>True while routes attached to services of the mesh are read.</summary>
     public bool IsMesh { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Nodes;
 using Mesh.Model.Resources;
 
 namespace Mesh.Model.World;
@@ -14,9 +15,16 @@ public sealed record ApiGatewayStatus(Resource Owner, ImmutableArray<ApiConditio
     /// <summary>How many ListenerSets a Gateway serves.</summary>
     public int AttachedSets { get; init; }
 
+    /// <summary>How the objects that are made for a Gateway differ from the usual, in the order in which the patches apply; null when what was said of it cannot be used.</summary>
+    public ImmutableArray<GatewayOverlay>? Overlays { get; init; }
+
     /// <summary>A Gateway's own listeners and those that its ListenerSets add: whose ports must be open in front of it.</summary>
     public ImmutableArray<ApiListener> Served { get; init; } = [];
 }
+
+/// <summary>A strategic merge patch of one object of a gateway.</summary>
+/// <param name="Key">deployment, service, serviceAccount, horizontalPodAutoscaler or podDisruptionBudget.</param>
+public sealed record GatewayOverlay(string Key, JsonObject Patch);
 
 public sealed record ApiParentStatus(ParentRef Parent, ImmutableArray<ApiCondition> Conditions);
 

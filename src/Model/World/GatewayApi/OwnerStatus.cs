@@ -19,8 +19,9 @@ internal static class OwnerStatus
         var valid = owner.Listeners.Count(listener => listener.Made is not null);
         var noun = owner.IsGateway ? "Gateway" : "ListenerSet";
         var none = owner.Listeners.Length > 0 && valid == 0;
+        var (overlays, refusal) = owner.IsGateway ? GatewayOverlays.Of(owner.Parent, inputs) : ([], null);
         var accepted = Addresses(owner.Parent) is { } unusable ? unusable with { Message = owner.IsGateway ? unusable.Message : $"Parent not accepted: {unusable.Message}" }
-            : owner.IsGateway && Parameters(owner.Parent, inputs) is { } parameters ? parameters
+            : refusal is not null ? refusal
             : none ? new("Accepted", false, "ListenersNotValid", $"None of the {noun}'s listeners are valid")
             : valid < owner.Listeners.Length && owner.IsGateway ? new("Accepted", true, "ListenersNotValid", "One or more of the Gateway's listeners are invalid")
             : new ApiCondition("Accepted", true, "Accepted", "Resource accepted");
@@ -37,6 +38,7 @@ internal static class OwnerStatus
             owner.IsGateway ? place.Addresses : [])
         {
             Served = owner.IsGateway ? [.. owner.Listeners.Select(listener => listener.Listener), .. served.Where(listener => listener.Owner != owner.Resource).Select(listener => listener.Listener)] : [],
+            Overlays = refusal is null ? overlays : null,
             AttachedSets = owner.IsGateway ? all.Count(one => !one.IsGateway && one.Parent == owner.Parent && one.Listeners.Any(listener => listener.Made is not null)) : 0,
         };
     }
@@ -47,15 +49,6 @@ internal static class OwnerStatus
         // One address alone is asked of the Service that is made for the gateway.
         return other.Count == 0 || gateway.Addresses.Length == 1 && gateway.Addresses[0].Type == "IPAddress" && gateway.Meta.Annotations["networking.istio.io/service-type"] is null
             ? null : new("Accepted", false, "UnsupportedAddress", $"only Hostname is supported, ignoring [{string.Join(' ', other)}]");
-    }
-
-    private static ApiCondition? Parameters(ApiGateway gateway, ApiInputs inputs)
-    {
-        if (gateway.Parameters is not { } reference) return null;
-        if (reference.Group.Length > 0 || reference.Kind != "ConfigMap")
-            return new("Accepted", false, "InvalidParameters", $"unsupported parametersRef {reference.Group}/{reference.Kind}: only a ConfigMap is supported");
-        return inputs.ConfigMap(gateway.Namespace, reference.Name) is null
-            ? new("Accepted", false, "InvalidParameters", $"parametersRef: ConfigMap {gateway.Namespace}/{reference.Name} not found") : null;
     }
 
     private static IEnumerable<ApiCondition> Insecure(ApiGateway gateway)

@@ -159,6 +159,46 @@ public sealed class ClusterTests
     }
 
     [Fact]
+    public async Task ConfigMaps_of_its_class_and_of_its_own_say_how_a_gateways_objects_differ()
+    {
+        await using var rig = await ClusterRig.StartAsync();
+        GatewayApi(rig);
+        rig.Cluster.Put("""
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: defaults, namespace: istio-system, labels: {gateway.istio.io/defaults-for-class: istio}}, data: {
+              deployment: "spec: {template: {spec: {containers: [{name: istio-proxy, resources: {requests: {cpu: 100m, memory: 64Mi}}}]}}}",
+              horizontalPodAutoscaler: "spec: {minReplicas: 2, maxReplicas: 5}", podDisruptionBudget: "spec: {minAvailable: 1}"}}
+            """);
+        rig.Cluster.Put("""
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: own, namespace: default}, data: {
+              deployment: "{metadata: {name: stolen, labels: {tier: edge}}, spec: {template: {spec: {containers: [{name: istio-proxy, resources: {requests: {cpu: 500m}}}]}}}}",
+              service: "spec: {type: ClusterIP, ports: [{port: 80, nodePort: 30080}]}", serviceAccount: "metadata: {annotations: {role: reader}}"}}
+            """);
+        rig.Cluster.Put("{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: edge, namespace: default}, spec: {gatewayClassName: istio, infrastructure: {annotations: {team: web}, parametersRef: {group: '', kind: ConfigMap, name: own}}, listeners: [{name: http, port: 80, protocol: HTTP}]}}");
+        JsonObject? Made(KubeKind kind) => rig.Cluster.Get(kind, "default", "edge-istio");
+
+        await rig.Until(() => Made(KubeKinds.PodDisruptionBudget) is not null, "what was asked for last");
+
+        var (deployment, service) = (Made(KubeKinds.Deployment)!, Made(KubeKinds.Service)!);
+        Assert.Equal(("500m", "64Mi", "auto"), (Requests("cpu"), Requests("memory"), deployment.At("spec", "template", "spec", "containers").Objects().Single()["image"].Text()));
+        Assert.Equal(("edge-istio", "edge", "web"), (deployment.At("metadata", "name").Text(), deployment.At("metadata", "labels", "tier").Text(), deployment.At("spec", "template", "metadata", "annotations", "team").Text()));
+        Assert.Equal(("ClusterIP", "15021 , 80 30080"), (service.At("spec", "type").Text(), string.Join(", ", service.At("spec", "ports").Objects().Select(port => $"{port["port"].Integer()} {port["nodePort"].Integer()}"))));
+        Assert.Equal("reader", Made(KubeKinds.ServiceAccount).At("metadata", "annotations", "role").Text());
+        Assert.Equal((2, 5, "edge-istio"), (Made(KubeKinds.HorizontalPodAutoscaler).At("spec", "minReplicas").Integer(), Made(KubeKinds.HorizontalPodAutoscaler).At("spec", "maxReplicas").Integer(), Made(KubeKinds.HorizontalPodAutoscaler).At("spec", "scaleTargetRef", "name").Text()));
+        Assert.Equal((1, "edge"), (Made(KubeKinds.PodDisruptionBudget).At("spec", "minAvailable").Integer(), Made(KubeKinds.PodDisruptionBudget).At("spec", "selector", "matchLabels", "gateway.networking.k8s.io/gateway-name").Text()));
+
+        // Not asked for any more: gone. What cannot be read: said, and what is in place stays.
+        rig.Cluster.Put("{apiVersion: v1, kind: ConfigMap, metadata: {name: defaults, namespace: istio-system, labels: {gateway.istio.io/defaults-for-class: istio}}, data: {podDisruptionBudget: 'spec: {minAvailable: 1}'}}");
+        await rig.Until(() => Made(KubeKinds.HorizontalPodAutoscaler) is null, "no autoscaler");
+        rig.Cluster.Put("{apiVersion: v1, kind: ConfigMap, metadata: {name: own, namespace: default}, data: {service: two}}");
+        await rig.Until(() => Condition(Status(rig, "gateways", "edge"), "Accepted") == "False", "the refusal");
+        var accepted = Status(rig, "gateways", "edge").At("conditions").Objects().Single(c => c["type"].Text() == "Accepted");
+        Assert.Equal(("InvalidParameters", "ConfigMap default/own, key service: a patch is a YAML map, such as \"spec: {replicas: 2}\""), (accepted["reason"].Text(), accepted["message"].Text()));
+        Assert.Equal("ClusterIP", Made(KubeKinds.Service).At("spec", "type").Text());
+
+        string? Requests(string what) => deployment.At("spec", "template", "spec", "containers").Objects().Single().At("resources", "requests", what).Text();
+    }
+
+    [Fact]
     public async Task The_ports_of_a_ListenerSet_are_open_in_front_of_its_gateway()
     {
         await using var rig = await ClusterRig.StartAsync();
