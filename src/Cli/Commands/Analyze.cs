@@ -21,6 +21,8 @@ internal static class Analyze
               meshctl analyze --use-kube=false app.yaml mesh-config/
               # leave out one finding of one resource
               meshctl analyze -S "IST0103=Pod shop/cart-1" -A
+              # coming from Istio: what of these files does this mesh not do?
+              meshctl analyze --use-kube=false --differences mesh-config/
             """,
         Flags =
         [
@@ -38,6 +40,7 @@ internal static class Analyze
             Flag.Switch("recursive", "taken for compatibility: folders are always read to their depth", 'R') with { Hidden = true },
             Flag.Switch("ignore-unknown", "do not fail for documents that cannot be read"),
             Flag.Text("revision", "taken for compatibility", 'r', "default") with { Hidden = true },
+            Flag.Switch("differences", "also tell what has an effect in Istio and none here (codes MESH...); on where the cluster is read, off for files alone"),
             Flag.Text("analyzer", "run only the analyzer of this name; may be repeated"),
         ],
         Run = RunAsync,
@@ -47,9 +50,10 @@ internal static class Analyze
     {
         var format = invocation.Text("output").ToLowerInvariant();
         if (format is not ("log" or "json" or "yaml")) return Outcome.Usage($"{format} not a valid option for format. See meshctl analyze --help");
+        var differences = invocation.IsGiven("differences") ? invocation.Is("differences") : invocation.Is("use-kube") && !invocation.Is("list-analyzers");
         if (invocation.Is("list-analyzers"))
         {
-            foreach (var analyzer in AnalyzerList.All.OrderBy(a => a.Name, StringComparer.Ordinal)) await invocation.Out.WriteLineAsync($"* {analyzer.Name}:\n    {analyzer.About}");
+            foreach (var analyzer in AnalyzerList.Of(differences).OrderBy(a => a.Name, StringComparer.Ordinal)) await invocation.Out.WriteLineAsync($"* {analyzer.Name}:\n    {analyzer.About}");
             return Outcome.Fine;
         }
         if (invocation.Is("recursive"))
@@ -77,10 +81,13 @@ internal static class Analyze
         var unparsed = await ReadAsync(files, resources, target, format, invocation, cancel);
         var knowsRuntime = resources.HasRuntime;
         if (!invocation.Is("use-kube")) DefaultResources.AddTo(resources, invocation.Text("istioNamespace"));
-        if (invocation.Is("verbose")) await TellAnalyzersAsync(knowsRuntime, target, invocation);
+        if (invocation.Is("verbose")) await TellAnalyzersAsync(knowsRuntime, differences, target, invocation);
 
         var messages = Analyst.Analyze(resources, invocation.Terminal.Time,
-            new() { Namespace = target, KnowsRuntime = knowsRuntime, Analyzers = [.. invocation.All("analyzer")], Suppressions = suppressions, MeshConfig = meshConfig });
+            new()
+            {
+                Namespace = target, KnowsRuntime = knowsRuntime, TellsDifferences = differences, Analyzers = [.. invocation.All("analyzer")], Suppressions = suppressions, MeshConfig = meshConfig,
+            });
         var shown = messages.Where(m => m.Level >= Parse(invocation.Text("output-threshold"))).ToList();
 
         await PrintAsync(shown, format, invocation);
@@ -91,12 +98,12 @@ internal static class Analyze
         return unparsed > 0 && !invocation.Is("ignore-unknown") ? new(ExitCode.UnreadableInput, "Some files couldn't be parsed.") : Outcome.Fine;
     }
 
-    private static async Task TellAnalyzersAsync(bool knowsRuntime, string target, Invocation invocation)
+    private static async Task TellAnalyzersAsync(bool knowsRuntime, bool differences, string target, Invocation invocation)
     {
         await invocation.Error.WriteLineAsync($"Analyzed resources in {Target(target)}");
         var skipped = AnalyzerList.All.Where(a => a.NeedsRuntime && !knowsRuntime).Select(a => a.Name).ToList();
         if (skipped.Count > 0) await invocation.Error.WriteLineAsync($"Skipped analyzers:\n\t {string.Join("\n\t ", skipped)}");
-        await invocation.Error.WriteLineAsync($"Executed analyzers:\n\t {string.Join("\n\t ", AnalyzerList.All.Select(a => a.Name).Except(skipped))}\n");
+        await invocation.Error.WriteLineAsync($"Executed analyzers:\n\t {string.Join("\n\t ", AnalyzerList.Of(differences).Select(a => a.Name).Except(skipped))}\n");
     }
 
     /// <returns>1 when something could not be read, as istioctl counts.</returns>

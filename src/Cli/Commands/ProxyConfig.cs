@@ -44,6 +44,8 @@ internal static class ProxyConfigCommand
         ],
     };
 
+    private static readonly string[] LogLevels = ["trace", "debug", "info", "warning", "warn", "error", "critical", "off"];
+
     private delegate Outcome Show(Invocation invocation, string text);
 
     private static Command Verb(string name, IReadOnlyList<string> aliases, string about, Show show, params Flag[] flags) => new(name, about)
@@ -59,16 +61,15 @@ internal static class ProxyConfigCommand
         if (invocation.Arguments.Count > 1 || (invocation.Arguments.Count == 1) == invocation.IsGiven("file"))
         {
             Help.Write(invocation.Command, invocation.Path, invocation.Error);
-            return Outcome.Failed($"{verb} requires pod name or --file parameter");
+            return Outcome.Failed($"{(verb == "endpoint" ? "endpoints" : verb)} requires pod name or --file parameter");
         }
-        if (invocation.Text("output") is not ("json" or "yaml" or "short" or "")) return Outcome.Failed($"output format \"{invocation.Text("output")}\" not supported");
 
         try
         {
             var text = invocation.IsGiven("file")
                 ? await ReadFileAsync(invocation, cancel)
                 : await ProxyAdmin.GetAsync(invocation, invocation.Arguments[0], verb == "endpoint" ? "clusters?format=json" : "config_dump?include_eds", cancel);
-            return show(invocation, text);
+            return invocation.Text("output") is "json" or "yaml" or "short" ? show(invocation, text) : Outcome.Failed($"output format \"{invocation.Text("output")}\" not supported");
         }
         catch (ConfigDumpException e)
         {
@@ -97,8 +98,18 @@ internal static class ProxyConfigCommand
             Help.Write(invocation.Command, invocation.Path, invocation.Error);
             return Outcome.Failed("log requires pod name or --selector");
         }
+        if (invocation.Is("reset") && invocation.Text("level").Length > 0)
+        {
+            Help.Write(invocation.Command, invocation.Path, invocation.Error);
+            return Outcome.Failed("--level cannot be combined with --reset");
+        }
+        if (invocation.Text("output") is not ("short" or "")) return Outcome.Failed("--output is not applicable for this command");
+
         var wanted = invocation.Is("reset") ? "warning" : invocation.Text("level");
-        var levels = wanted.Length == 0 ? [""] : wanted.Split(',').Select(part => part.Split(':') is [var logger, var level] ? $"?{logger}={level}" : $"?level={part}");
+        var parts = wanted.Length == 0 ? [] : wanted.Split(',').Select(part => part.Split(':', '=') is [var logger, var level] ? (Logger: logger, Level: level) : (Logger: "level", Level: part)).ToList();
+        if (parts.Find(part => !LogLevels.Contains(part.Level)) is { Level: { } unknown }) return Outcome.Failed($"unrecognized logging level: {unknown}");
+
+        var levels = parts.Count == 0 ? [""] : parts.Select(part => $"?{part.Logger}={(part.Level == "warn" ? "warning" : part.Level)}");
         try
         {
             var answer = "";
@@ -139,7 +150,7 @@ internal static class ProxyConfigCommand
     private static Outcome Secrets(Invocation invocation, string text)
     {
         var dump = ConfigDump.Parse(text);
-        if (Structured(invocation)) return PrintNode(invocation, Proto.ToCamel(dump.SecretsSection));
+        if (Structured(invocation)) return PrintNode(invocation, WithoutType(dump.SecretsSection));
         SecretTable.Of(dump, invocation.Terminal.Time.GetUtcNow()).Write(invocation.Out);
         return Outcome.Fine;
     }
@@ -148,8 +159,8 @@ internal static class ProxyConfigCommand
     {
         var dump = ConfigDump.Parse(text);
         if (Structured(invocation))
-            return PrintNode(invocation, new JsonObject(((JsonObject)Proto.ToCamel(dump.Bootstrap)!).Where(field => field.Key != "@type").Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone()))));
-        invocation.Out.Write(BootstrapSummary.Of(dump));
+            return PrintNode(invocation, WithoutType(dump.Bootstrap));
+        BootstrapSummary.Of(dump).Write(invocation.Out);
         return Outcome.Fine;
     }
 
@@ -175,20 +186,20 @@ internal static class ProxyConfigCommand
         var (verbose, to) = (invocation.Is("verbose"), invocation.Out);
         var listeners = ListenerTable.Select(dump, ListenerFilterOf(invocation));
         var routes = RouteTable.Select(dump, invocation.Text("name"));
-        to.Write(BootstrapSummary.Of(dump));
-        Section(invocation, "CLUSTER", ClusterTable.Of(ClusterTable.Select(dump, ClusterFilterOf(invocation)), "cluster/"));
-        Section(invocation, "LISTENER", verbose ? ListenerTable.Of(listeners, "listener/") : ListenerTable.Short(listeners, "listener/"));
-        Section(invocation, "ROUTE", verbose ? RouteTable.Of(routes, "route/") : RouteTable.Short(routes, "route/"));
-        Section(invocation, "SECRET", SecretTable.Of(dump, invocation.Terminal.Time.GetUtcNow(), "secret/"));
-        Section(invocation, "ENDPOINT", EndpointTable.OfAssignments(EndpointTable.Assignments(dump, EndpointFilter.All), "endpoint/"));
+        Section("BOOTSTRAP", BootstrapSummary.Of(dump));
+        Section("CLUSTER", ClusterTable.Of(ClusterTable.Select(dump, ClusterFilterOf(invocation)), "cluster/"));
+        Section("LISTENER", verbose ? ListenerTable.Of(listeners, "listener/") : ListenerTable.Short(listeners, "listener/"));
+        Section("ROUTE", verbose ? RouteTable.Of(routes, "route/") : RouteTable.Short(routes, "route/"));
+        Section("SECRET", SecretTable.Of(dump, invocation.Terminal.Time.GetUtcNow(), "secret/"));
+        Section("ENDPOINTS", EndpointTable.OfAssignments(EndpointTable.Assignments(dump, new(invocation.Text("address"), invocation.Number("port"), "", "")), "endpoint/"));
         return Outcome.Fine;
-    }
 
-    private static void Section(Invocation invocation, string title, Table table)
-    {
-        invocation.Out.WriteLine();
-        if (invocation.Is("with-headers")) invocation.Out.WriteLine($"------ {title} INFO ------");
-        table.Write(invocation.Out);
+        void Section(string title, Table table)
+        {
+            if (title != "BOOTSTRAP") to.WriteLine();
+            if (invocation.Is("with-headers")) to.WriteLine($"------ {title} INFO ------\n");
+            table.Write(to);
+        }
     }
 
     private static Outcome Print(Invocation invocation, IReadOnlyList<JsonNode> selected, Func<IReadOnlyList<JsonNode>, Table> table)

@@ -77,7 +77,11 @@ internal static class YamlText
             && "-?:,[]{}#&*!|>'\"%@`".IndexOf(text[0], StringComparison.Ordinal) < 0
             && !text.Contains(": ", StringComparison.Ordinal) && !text.Contains(" #", StringComparison.Ordinal) && !text.EndsWith(':')
             && text is not ("null" or "~" or "true" or "false" or "yes" or "no" or "on" or "off" or "Null" or "True" or "False" or "NULL" or "TRUE" or "FALSE" or "y" or "n")
-            && !double.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out _) && !(char.IsDigit(text[0]) && text.All(c => char.IsDigit(c) || c is '_' or ':' or '.' or '-'));
+            && !double.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out _) && !IsNumberOrTime(text);
         return plain ? text : JsonValue.Create(text).ToJsonString();
     }
+
+    /// <summary>What YAML 1.1 knows beside decimal numbers: 0x1F, 1_000, 1:30 for ninety, dates with and without a time.</summary>
+    private static bool IsNumberOrTime(string text) =>
+        char.IsAsciiDigit(text[0]) && (text.All(c => char.IsAsciiDigit(c) || c is '_' or ':' or '.' or '-') || text.StartsWith("0x", StringComparison.Ordinal) || text is [_, _, _, _, '-', >= '0' and <= '9', ..]);
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Mesh.Cli.Output;
 
@@ -7,7 +8,7 @@ namespace Mesh.Cli.ProxyConfig;
 internal sealed record ClusterName(string Direction, string Port, string Subset, string Host)
 {
     public static ClusterName Parse(string name) => name.Split('|') is [var direction, var port, var subset, var host]
-        ? new(direction, port, subset, host) : new("", "", "", name);
+        ? new(direction, int.TryParse(port, CultureInfo.InvariantCulture, out var number) ? $"{number}" : "0", subset, host) : new("", "", "", name);
 
     public int PortNumber => int.TryParse(Port, out var port) ? port : 0;
 }
@@ -52,5 +53,5 @@ internal static class ClusterTable
     private static string Dash(string text) => text.Length == 0 ? "-" : text;
 
     private static string Type(JsonNode cluster) =>
-        cluster.Text("type") is { Length: > 0 } type ? type : cluster.Text("cluster_type", "name") is { Length: > 0 } custom ? custom : "STATIC";
+        cluster.Text("type") is { Length: > 0 } type ? type : "STATIC"; // of a custom type too, as istioctl has it
 }

@@ -46,14 +46,24 @@ internal sealed class ConfigDump
 
     public JsonNode SecretsSection => Required("SecretsConfigDump");
     public JsonNode Bootstrap => Required("BootstrapConfigDump");
-    public JsonNode ExtensionsSection => Required("EcdsConfigDump");
+
+    /// <summary>An Envoy with several listeners has several sections of these.</summary>
+    public JsonNode ExtensionsSection
+    {
+        get
+        {
+            Required("EcdsConfigDump");
+            var filters = sections.Where(section => section.Text("@type") == TypePrefix + "EcdsConfigDump").SelectMany(section => section.Items("ecds_filters"));
+            return new JsonObject { ["ecds_filters"] = new JsonArray([.. filters.Select(filter => filter.DeepClone())]) };
+        }
+    }
 
     private JsonNode Required(string type, string prefix = "") => Find(type) ?? throw new ConfigDumpException($"{prefix}config dump has no configuration type {TypePrefix}{type}");
 
     private static IReadOnlyList<JsonNode> Some(string what, IEnumerable<JsonNode?> found) =>
         found.OfType<JsonNode>().ToList() is { Count: > 0 } all ? all : throw new ConfigDumpException($"no {what} found");
 
-    private JsonNode? Find(string type) => sections.FirstOrDefault(section => section.Text("@type") == TypePrefix + type);
+    private JsonNode? Find(string type) => sections.LastOrDefault(section => section.Text("@type") == TypePrefix + type);
 
     private static string Syntax(JsonException e) => $"syntax error (line {e.LineNumber + 1}:{e.BytePositionInLine + 1}): {e.Message}";
 }

@@ -9,20 +9,32 @@ internal sealed record EndpointFilter(string Address, int Port, string Cluster, 
     public static readonly EndpointFilter All = new("", 0, "", "");
 
     public bool Takes(Endpoint endpoint) =>
-        (Address.Length == 0 || string.Equals(endpoint.Pipe.Length > 0 ? endpoint.Address : endpoint.Ip, Address, StringComparison.OrdinalIgnoreCase))
+        (Address.Length == 0 || string.Equals(endpoint.Host, Address, StringComparison.OrdinalIgnoreCase))
         && (Port == 0 || endpoint.Port == Port)
         && (Cluster.Length == 0 || string.Equals(endpoint.Cluster, Cluster, StringComparison.OrdinalIgnoreCase))
         && (Status.Length == 0 || string.Equals(endpoint.Status, Status, StringComparison.OrdinalIgnoreCase));
 }
 
-/// <summary>One address of one cluster as the proxy sees it now. <see cref="Port"/> is 0 for a socket in the file system.</summary>
-internal sealed record Endpoint(string Ip, int Port, string Pipe, string Status, bool FailedOutlierCheck, string Locality, string Cluster)
+/// <summary>One address of one cluster as the proxy sees it now. <see cref="Port"/> is 0 for what is no address of the network.</summary>
+internal sealed record Endpoint(string Host, int Port, string Status, bool FailedOutlierCheck, string Cluster)
 {
-    public string Address => Pipe.Length > 0 ? $"unix://{Pipe}" : Port > 0 ? $"{Ip}:{Port.ToString(CultureInfo.InvariantCulture)}" : Ip;
+    public string Address => Port > 0 ? $"{Host}:{Port.ToString(CultureInfo.InvariantCulture)}" : Host;
 
-    public static Endpoint Read(JsonNode? address, string status, bool failedOutlierCheck, string locality, string cluster) => new(
-        address.Text("socket_address", "address"), address.Number("socket_address", "port_value"), address.Text("pipe", "path"),
-        status.Length == 0 ? "UNKNOWN" : status, failedOutlierCheck, locality, cluster);
+    public static Endpoint Read(JsonNode host, string cluster)
+    {
+        var (address, health) = (host.Get("address"), host.Get("health_status"));
+        return new(HostOf(address), address.Number("socket_address", "port_value"), health.Text("eds_health_status") is { Length: > 0 } status ? status : "UNKNOWN",
+            health.Text("failed_outlier_check") == "true", cluster);
+    }
+
+    private static string HostOf(JsonNode? address) =>
+        address.Text("socket_address", "address") is { Length: > 0 } ip ? ip
+        : address.Text("pipe", "path") is { Length: > 0 } path ? $"unix://{path}"
+        : InternalAddress(address) ?? "unknown";
+
+    /// <summary>A listener of the proxy itself stands in an address's place: envoy://listener/endpoint.</summary>
+    public static string? InternalAddress(JsonNode? address) => address.Text("envoy_internal_address", "server_listener_name") is { Length: > 0 } listener
+        ? $"envoy://{listener}/{address.Text("envoy_internal_address", "endpoint_id")}" : null;
 }
 
 internal static class EndpointTable
@@ -31,10 +43,9 @@ internal static class EndpointTable
     public static IReadOnlyList<Endpoint> Select(JsonNode? clusters, EndpointFilter filter) =>
     [
         .. clusters.Items("cluster_statuses")
-            .SelectMany(cluster => cluster.Items("host_statuses").Select(host => Endpoint.Read(
-                host.Get("address"), host.Text("health_status", "eds_health_status"), host.Text("health_status", "failed_outlier_check") == "true", "", cluster.Text("name"))))
+            .SelectMany(cluster => cluster.Items("host_statuses").Select(host => Endpoint.Read(host, cluster.Text("name"))))
             .Where(filter.Takes)
-            .OrderBy(e => e.Pipe.Length > 0 ? e.Address : e.Ip, StringComparer.Ordinal).ThenBy(e => e.Port).ThenBy(e => e.Cluster, StringComparer.Ordinal),
+            .OrderBy(e => e.Host, StringComparer.Ordinal).ThenBy(e => e.Port).ThenBy(e => e.Cluster, StringComparer.Ordinal),
     ];
 
     /// <summary>The clusters of that dump that hold one of the endpoints, for -o json.</summary>
@@ -93,7 +104,8 @@ internal static class EndpointTable
         [.. entry.Items("endpoint", "additional_addresses").Select(more => more.Get("address")).Prepend(entry.Get("endpoint", "address")).Select(Address)];
 
     private static string Address(JsonNode? address) => address.Text("pipe", "path") is { Length: > 0 } path ? path
-        : address.Text("socket_address", "address") is { Length: > 0 } ip ? $"{ip}:{address.Number("socket_address", "port_value").ToString(CultureInfo.InvariantCulture)}" : "unknown";
+        : address.Text("socket_address", "address") is { Length: > 0 } ip ? $"{ip}:{address.Number("socket_address", "port_value").ToString(CultureInfo.InvariantCulture)}"
+        : Endpoint.InternalAddress(address) ?? "unknown";
 
     private static string Status(JsonNode entry) => entry.Text("health_status") is { Length: > 0 } status ? status : "UNKNOWN";
 

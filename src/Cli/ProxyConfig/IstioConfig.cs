@@ -5,11 +5,15 @@ namespace Mesh.Cli.ProxyConfig;
 /// <summary>The resource that a route or cluster came from, as the control plane notes it: filter_metadata.istio.config.</summary>
 internal static class IstioConfig
 {
-    /// <returns>name.namespace; empty when the control plane made it by itself.</returns>
+    private const string Prefix = "/apis/networking.istio.io/";
+
+    /// <returns>name.namespace; empty when the control plane made it by itself; <c>&lt;unknown&gt;</c> when it came from another API.</returns>
     public static string NameOf(JsonNode? node)
     {
-        var path = node.Text("metadata", "filter_metadata", "istio", "config").Split('/');
-        var at = Array.IndexOf(path, "namespaces");
-        return at >= 0 && at + 3 < path.Length ? $"{path[at + 3]}.{path[at + 1]}" : "";
+        if (node.Get("metadata", "filter_metadata", "istio", "config") is not JsonValue note) return "";
+
+        var path = note.ToString();
+        if (!path.StartsWith(Prefix, StringComparison.Ordinal)) return "<unknown>";
+        return path.Split('/') is [_, _, _, _, _, var space, _, var name] ? $"{name}.{space}" : "";
     }
 }

@@ -7,10 +7,12 @@ namespace Mesh.Cli.ProxyConfig;
 internal static class Proto
 {
     // Below these fields the keys are data of the user's (a Struct), not names of fields.
-    private static readonly HashSet<string> Structs = ["filter_metadata", "filterMetadata", "json_format", "jsonFormat", "dynamic_parameters"];
+    private static readonly HashSet<string> Structs = ["filter_metadata", "filterMetadata", "json_format", "jsonFormat", "dynamic_parameters", "static_layer", "staticLayer"];
+    private const string TypedStruct = "type.googleapis.com/xds.type.v3.TypedStruct", OldTypedStruct = "type.googleapis.com/udpa.type.v1.TypedStruct";
 
     // The keys of these are names; what they lead to are messages again.
-    private static readonly HashSet<string> Maps = ["typed_per_filter_config", "typedPerFilterConfig", "typed_extension_protocol_options", "typedExtensionProtocolOptions", "typed_filter_metadata"];
+    private static readonly HashSet<string> Maps = ["typed_per_filter_config", "typedPerFilterConfig", "typed_extension_protocol_options", "typedExtensionProtocolOptions", "typed_filter_metadata",
+        "key_values", "keyValues", "providers", "policies", "requirement_map", "requirementMap"];
 
     public static JsonNode? Get(this JsonNode? node, params ReadOnlySpan<string> path)
     {
@@ -46,10 +48,11 @@ internal static class Proto
     private static JsonObject CamelObject(JsonObject map)
     {
         var camel = new JsonObject();
+        var isStruct = map.Text("@type") is TypedStruct or OldTypedStruct;
         foreach (var (name, value) in map)
             camel[Camel(name)] = value switch
             {
-                _ when Structs.Contains(name) || (name == "metadata" && value is JsonObject o && !IsMetadataMessage(o)) => value?.DeepClone(),
+                _ when Structs.Contains(name) || isStruct || (name == "metadata" && value is JsonObject o && !IsMetadataMessage(o)) => value?.DeepClone(),
                 JsonValue time when name is "last_updated" or "lastUpdated" => time.ToString().Replace(".000Z", "Z", StringComparison.Ordinal),
                 JsonObject inner when Maps.Contains(name) => new JsonObject(inner.Select(entry => KeyValuePair.Create(entry.Key, ToCamel(entry.Value)))),
                 _ => ToCamel(value),
@@ -63,7 +66,7 @@ internal static class Proto
 
     private static string Camel(string name)
     {
-        if (!name.Contains('_', StringComparison.Ordinal) || name[0] == '@') return name;
+        if (!name.Contains('_', StringComparison.Ordinal) || name.Any(c => !char.IsAsciiLetterLower(c) && !char.IsAsciiDigit(c) && c != '_')) return name; // no field is called so
 
         var words = name.Split('_');
         return words[0] + string.Concat(words.Skip(1).Select(word => word.Length == 0 ? "" : char.ToUpperInvariant(word[0]) + word[1..]));

@@ -6,12 +6,30 @@ namespace Mesh.Cli.ProxyConfig;
 
 internal static class RouteTable
 {
-    /// <summary>Routes that have a number for a name come first, by number; the others keep the dump's order.</summary>
-    public static IReadOnlyList<JsonNode> Select(ConfigDump dump, string name) =>
-    [
-        .. dump.Routes.Where(route => name.Length == 0 || route.Text("name") == name)
-            .OrderBy(route => int.TryParse(route.Text("name"), CultureInfo.InvariantCulture, out var port) ? port : int.MaxValue),
-    ];
+    /// <summary>Neighbours that have a number for a name stand by number; the others keep the dump's order.</summary>
+    public static IReadOnlyList<JsonNode> Select(ConfigDump dump, string name)
+    {
+        var ordered = new List<JsonNode>();
+        var numbered = new List<(int Port, JsonNode Route)>();
+        foreach (var route in dump.Routes)
+        {
+            if (int.TryParse(route.Text("name"), CultureInfo.InvariantCulture, out var port))
+            {
+                numbered.Add((port, route));
+                continue;
+            }
+            TakeNumbered();
+            ordered.Add(route);
+        }
+        TakeNumbered();
+        return [.. ordered.Where(route => name.Length == 0 || route.Text("name") == name)];
+
+        void TakeNumbered()
+        {
+            ordered.AddRange(numbered.OrderBy(one => one.Port).Select(one => one.Route));
+            numbered.Clear();
+        }
+    }
 
     public static Table Of(IEnumerable<JsonNode> routes, string prefix = "")
     {

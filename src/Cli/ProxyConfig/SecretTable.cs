@@ -8,19 +8,44 @@ namespace Mesh.Cli.ProxyConfig;
 
 internal static class SecretTable
 {
+    private const string SubjectAltName = "2.5.29.17";
+    private const string TrustDomains = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig";
+
+    /// <summary>One row a certificate. The trust domains are shown when all are known: where domains trust each other they say which root is whose.</summary>
     public static Table Of(ConfigDump dump, DateTimeOffset now, string prefix = "")
     {
-        var table = new Table(gap: 5).Add("RESOURCE NAME", "TYPE", "STATUS", "VALID CERT", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE");
-        foreach (var (entry, name, status) in dump.Secrets)
-        {
-            var secret = entry.Get("secret");
-            var chain = Pem(secret.Get("tls_certificate", "certificate_chain"));
-            var roots = Pem(secret.Get("validation_context", "trusted_ca"));
-            var type = chain is not null ? "Cert Chain" : roots is not null ? "CA" : "";
-            using var certificate = First(chain ?? roots);
-            table.Add(prefix + name, type, status, IsValid(certificate, now) ? "true" : "false", Serial(certificate), Instant(certificate?.NotAfter), Instant(certificate?.NotBefore));
-        }
+        var rows = dump.Secrets.SelectMany(secret => Certificates(secret.Secret.Get("secret")).Select(found => Row(prefix + secret.Name, secret.Status, found.Pem, found.TrustDomain, now))).ToList();
+        if (rows.Count == 0) return new Table().Add("No active or warming secrets found.");
+
+        var shown = rows.TrueForAll(row => row[^1].Length > 0) ? rows[0].Length : rows[0].Length - 1;
+        var table = new Table(gap: 5).Add([.. ((string[])["RESOURCE NAME", "TYPE", "STATUS", "VALID CERT", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE", "TRUST DOMAIN"]).Take(shown)]);
+        foreach (var row in rows) table.Add([.. row.Take(shown)]);
         return table;
+    }
+
+    /// <summary>A chain, roots, or the roots of several trust domains; one empty entry where a secret has none of them.</summary>
+    private static IEnumerable<(string? Pem, string TrustDomain)> Certificates(JsonNode? secret)
+    {
+        if (Pem(secret.Get("tls_certificate", "certificate_chain")) is { } chain) return [(chain, "")];
+        if (Pem(secret.Get("validation_context", "trusted_ca")) is { } roots) return [(roots, "")];
+
+        var validator = secret.Get("validation_context", "custom_validator_config", "typed_config");
+        if (validator.Text("@type") != TrustDomains) return [(null, "")];
+        return validator.Items("trust_domains").Select(domain => (Pem(domain.Get("trust_bundle")), domain.Text("name")));
+    }
+
+    private static string[] Row(string name, string status, string? pem, string trustDomain, DateTimeOffset now)
+    {
+        using var certificate = First(pem);
+        if (certificate is null) return [name, "", status, "false", "", "", "", ""];
+
+        var isAuthority = certificate.Extensions.OfType<X509BasicConstraintsExtension>().Any(constraints => constraints.CertificateAuthority);
+        var isValid = certificate.NotBefore < now && now < certificate.NotAfter;
+        return
+        [
+            name, isAuthority ? "CA" : "Cert Chain", status, isValid ? "true" : "false", certificate.SerialNumber.ToLowerInvariant().TrimStart('0').PadLeft(32, '0'),
+            Instant(certificate.NotAfter), Instant(certificate.NotBefore), trustDomain.Length > 0 ? trustDomain : TrustDomain(certificate),
+        ];
     }
 
     private static string? Pem(JsonNode? source)
@@ -46,11 +71,16 @@ internal static class SecretTable
         }
     }
 
-    private static bool IsValid(X509Certificate2? certificate, DateTimeOffset now) =>
-        certificate is not null && certificate.NotBefore <= now && now <= certificate.NotAfter;
+    /// <summary>The host of the SPIFFE name; empty without one.</summary>
+    private static string TrustDomain(X509Certificate2 certificate)
+    {
+        if (certificate.Extensions[SubjectAltName] is not { } names) return "";
 
-    private static string Serial(X509Certificate2? certificate) =>
-        certificate is null ? "" : certificate.SerialNumber.ToLowerInvariant().TrimStart('0').PadLeft(32, '0');
+        var text = new AsnEncodedData(names.Oid, names.RawData).Format(multiLine: false);
+        const string Scheme = "spiffe://";
+        var at = text.LastIndexOf(Scheme, StringComparison.Ordinal);
+        return at < 0 ? "" : new string([.. text.Skip(at + Scheme.Length).TakeWhile(c => c is not ('/' or ',' or ' '))]);
+    }
 
-    private static string Instant(DateTime? local) => local is { } time ? time.ToUniversalTime().ToString("yyyy-MM-ddTHH:mm:ssZ") : "";
+    private static string Instant(DateTime local) => local.ToUniversalTime().ToString("yyyy-MM-ddTHH:mm:ssZ");
 }

@@ -20,6 +20,9 @@ public sealed record AnalysisOptions
 
     /// <summary>False where only configuration was given: analyzers that compare it with what runs are left out.</summary>
     public bool KnowsRuntime { get; init; } = true;
+
+    /// <summary>Also what would have an effect in Istio and has none here (the codes MESH…). Off, the findings are Istio's.</summary>
+    public bool TellsDifferences { get; init; } = true;
 }
 
 /// <summary>Runs the analyzers over a set of resources and puts the findings in order.</summary>
@@ -31,7 +34,7 @@ public static class Analyst
     {
         var findings = new Findings(resources, options.MeshConfig ?? DefaultMeshConfig(), time);
         var chosen = AnalyzerList.All.Where(a => options.Analyzers.Contains(a.Name)).ToList();
-        foreach (var analyzer in chosen.Count > 0 ? chosen : AnalyzerList.All)
+        foreach (var analyzer in chosen.Count > 0 ? chosen : AnalyzerList.Of(options.TellsDifferences))
             if (options.KnowsRuntime || !analyzer.NeedsRuntime) analyzer.Run(findings);
 
         return [.. findings.Messages.Where(m => IsWanted(m, options))

@@ -5,4 +5,7 @@ public sealed record Analyzer(string Name, string About, Action<Findings> Run)
 {
     /// <summary>It compares with what runs (Pods, Services, Namespaces, Nodes, Secrets); where none of these are known it could only be wrong.</summary>
     public bool NeedsRuntime { get; init; }
+
+    /// <summary>It tells what Istio does and this mesh does not: Istio has no such analyzer.</summary>
+    public bool IsDifference { get; init; }
 }

@@ -25,9 +25,9 @@ public static class AnalyzerList
         new("destinationrule.CaCertificateAnalyzer", "Checks if caCertificates is set when TLS mode is SIMPLE/MUTUAL", ServiceAnalyzers.CaCertificates),
         new("destinationrule.SubsetSelectPodAnalyzer", "Checks if pods are selected by subsets in destination rules.", ServiceAnalyzers.Subsets) { NeedsRuntime = true },
         new("envoyfilter.EnvoyPatchAnalyzer", "Checks an envoyFilters ", ClusterAnalyzers.EnvoyPatches),
-        new("envoyfilter.LeftOutPatchAnalyzer", "Checks for EnvoyFilter patches that this mesh does not know and leaves out", ClusterAnalyzers.LeftOutPatches),
+        new("envoyfilter.LeftOutPatchAnalyzer", "Checks for EnvoyFilter patches that this mesh does not know and leaves out", ClusterAnalyzers.LeftOutPatches) { IsDifference = true },
         new("externalcontrolplane.ExternalControlPlaneAnalyzer", "Checks that the remote IstioOperator resources reference an external control plane", ClusterAnalyzers.ExternalControlPlane),
-        new("field.WithoutEffectAnalyzer", "Checks for fields that nothing in this mesh acts on", FieldAnalyzers.WithoutEffect),
+        new("field.WithoutEffectAnalyzer", "Checks for fields that nothing in this mesh acts on", FieldAnalyzers.WithoutEffect) { IsDifference = true },
         new("gateway.CertificateAnalyzer", "Checks a gateway certificate", GatewayAnalyzers.Certificates),
         new("gateway.ConflictingGatewayAnalyzer", "Checks a gateway's selector, port number and hosts", GatewayAnalyzers.Conflicts) { NeedsRuntime = true },
         new("gateway.IngressGatewayPortAnalyzer", "Checks a gateway's ports against the gateway's Kubernetes service ports", GatewayAnalyzers.Ports) { NeedsRuntime = true },
@@ -42,14 +42,14 @@ public static class AnalyzerList
         new("service.PortNameAnalyzer", "Checks the port names associated with each service", WorkloadAnalyzers.PortNames) { NeedsRuntime = true },
         new("serviceentry.Analyzer", "Checks the validity of ServiceEntry", ServiceAnalyzers.Addresses),
         new("serviceentry.ConflictingServiceEntryProtocolAnalyzer", "Checks if multiple ServiceEntries define the same host and port with different protocols", ServiceAnalyzers.ConflictingProtocols),
-        new("service.SessionAnalyzer", "Checks services for labels that ask for sessions, which proxies of this mesh do not keep", ServiceAnalyzers.Sessions),
+        new("service.SessionAnalyzer", "Checks services for labels that ask for sessions, which proxies of this mesh do not keep", ServiceAnalyzers.Sessions) { IsDifference = true },
         new("services.MultiClusterServiceAnalyzer", "Check the validity of services in the multi-cluster environment", ServiceAnalyzers.AcrossClusters) { NeedsRuntime = true },
         new("sidecar.SelectorAnalyzer", "Validates that sidecars that define a workload selector match at least one pod, and that there aren't multiple sidecar resources that select overlapping pods", SelectorAnalyzers.Sidecars) { NeedsRuntime = true },
         new("telemetry.DefaultSelectorAnalyzer", "Validates that there aren't multiple telemetry resources that have no selector", SelectorAnalyzers.DefaultTelemetries),
         new("telemetry.LightstepAnalyzer", "Validates that lightstep provider is still used", SelectorAnalyzers.Lightstep),
         new("telemetry.ProviderAnalyzer", "Validates that providers in telemetry resource is valid", SelectorAnalyzers.Providers),
         new("telemetry.SelectorAnalyzer", "Validates that telemetries that define a selector match at least one pod, and that there aren't multiple telemetry resources that select overlapping pods", SelectorAnalyzers.Telemetries) { NeedsRuntime = true },
-        new("telemetry.UnsupportedProviderAnalyzer", "Checks that the providers that telemetries name are of types that proxies of this mesh write to", SelectorAnalyzers.UnsupportedProviders),
+        new("telemetry.UnsupportedProviderAnalyzer", "Checks that the providers that telemetries name are of types that proxies of this mesh write to", SelectorAnalyzers.UnsupportedProviders) { IsDifference = true },
         new("virtualservice.ConflictingMeshGatewayHostsAnalyzer", "Checks if multiple virtual services associated with the mesh gateway have conflicting hosts", VirtualServiceAnalyzers.MeshHosts),
         new("virtualservice.DestinationHostAnalyzer", "Checks the destination hosts associated with each virtual service", VirtualServiceAnalyzers.Destinations) { NeedsRuntime = true },
         new("virtualservice.DestinationRuleAnalyzer", "Checks the destination rules associated with each virtual service", VirtualServiceAnalyzers.Subsets),
@@ -57,6 +57,9 @@ public static class AnalyzerList
         new("virtualservice.JWTClaimRouteAnalyzer", "Checks the VirtualService using JWT claim based routing has corresponding RequestAuthentication", VirtualServiceAnalyzers.ClaimRoutes) { NeedsRuntime = true },
         new("webhook.Analyzer", "Checks the validity of Istio webhooks", ClusterAnalyzers.Webhooks) { NeedsRuntime = true },
     ];
+
+    /// <summary>Istio's analyzers, with or without those about what is different here.</summary>
+    public static IEnumerable<Analyzer> Of(bool differences) => All.Where(analyzer => differences || !analyzer.IsDifference);
 
     private static void Validate(string kind, Findings findings)
     {

@@ -291,7 +291,7 @@ public static class MessageCatalogue
             "The label {0} of the service has no effect: proxies of this mesh do not keep a caller at the endpoint that first answered it.",
             "Istio can put the chosen endpoint's address into a cookie or header. This mesh does not; requests are spread as the DestinationRule says.",
             "Use consistentHash with httpCookie or httpHeaderName in the service's DestinationRule: a caller stays at its endpoint while that is there."),
-        new("MESH0004", Level.Warning, "FieldWithoutEffect",
+        new("MESH0004", Level.Info, "FieldWithoutEffect",
             "The field {0} has no effect: it is checked, but nothing in this mesh acts on it.",
             "Istio knows the field, so a resource that has it is accepted; what it asks for is not there.",
             "Look the field up in docs/reference/fields-without-effect.md, which says what happens instead, and leave it out if that is what you want."),

@@ -26,7 +26,8 @@ public static class MessageReference
         var text = new StringBuilder("""
             # Analysis messages
 
-            What `meshctl analyze` may say, by code. The codes, names and words are Istio's, but for those of MESH, which are about what only this mesh does. `meshctl explain CODE` prints one entry offline.
+            What `meshctl analyze` may say, by code. The codes, names and words are Istio's, but for those of MESH, which tell what Istio does and this mesh does not: they are given where the cluster is read, and for files alone
+            with `--differences`, so that a pipeline that analyzes files finds what `istioctl analyze` finds. `meshctl explain CODE` prints one entry offline.
             Made from the message table in `src/Model/Analysis/MessageCatalogue.cs`; do not edit by hand.
 
 

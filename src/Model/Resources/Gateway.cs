@@ -52,6 +52,7 @@ public sealed record ServerTls(ServerTlsMode Mode)
     public string MinVersion { get; init; } = "";
     public string MaxVersion { get; init; } = "";
     public ImmutableArray<string> CipherSuites { get; init; } = [];
+    public ImmutableArray<string> Curves { get; init; } = [];
 
     public static ServerTls Read(Fields f)
     {
@@ -72,6 +73,7 @@ public sealed record ServerTls(ServerTlsMode Mode)
             MinVersion = f.Text("minProtocolVersion"),
             MaxVersion = f.Text("maxProtocolVersion"),
             CipherSuites = f.Texts("cipherSuites"),
+            Curves = f.Texts("ecdhCurves"),
         };
     }
 }

@@ -52,6 +52,9 @@ public sealed record JwtRule(string Issuer)
     public TimeSpan? Timeout { get; init; }
     public ImmutableArray<string> SpaceDelimitedClaims { get; init; } = [];
 
+    /// <summary>Not only must a token of this issuer be good where there is one: there must be one.</summary>
+    public bool IsRequired { get; init; }
+
     /// <summary>Where the keys are fetched: the URI that is written, else what the issuer says of itself (OpenID discovery). Null when they are written in the rule.</summary>
     public string? KeysFrom => Jwks.Length > 0 ? null : JwksUri.Length > 0 ? JwksUri : $"{Issuer.TrimEnd('/')}/.well-known/openid-configuration";
 
@@ -68,6 +71,7 @@ public sealed record JwtRule(string Issuer)
         ForwardsToken = f.Bool("forwardOriginalToken"),
         Timeout = f.Duration("timeout"),
         SpaceDelimitedClaims = f.Texts("spaceDelimitedClaims"),
+        IsRequired = f.Text("presence") == "REQUIRED",
     };
 }
 

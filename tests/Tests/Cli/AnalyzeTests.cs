@@ -60,6 +60,29 @@ public sealed class AnalyzeTests : IDisposable
         Assert.Equal(0, exit);
     }
 
+    [Theory]
+    [InlineData("", "[]")]
+    [InlineData("--differences", "[MESH0004]")]
+    public async Task What_is_different_here_is_told_of_files_when_asked_and_fails_nothing(string options, string codes)
+    {
+        const string Without = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: d, namespace: shop}, spec: {host: cart, trafficPolicy: {loadBalancer: {backendUtilization: {}}}}}\n";
+        string[] given = options.Length == 0 ? [] : [options];
+
+        var told = JsonDocument.Parse((await Run(Without, [.. given, "-o", "json"])).Out).RootElement.EnumerateArray().Select(item => item.GetProperty("code").GetString());
+
+        Assert.Equal((codes, 0), ($"[{string.Join(", ", told)}]", (await Run(Without, [.. given, "--failure-threshold", "Warning"])).Exit));
+    }
+
+    [Fact]
+    public async Task The_list_of_analyzers_is_Istios_with_more_when_asked()
+    {
+        var (_, plain, _) = await Run(Fine, "-L");
+        var (_, all, _) = await Run(Fine, "-L", "--differences");
+
+        Assert.DoesNotContain("WithoutEffect", plain);
+        Assert.Contains("* field.WithoutEffectAnalyzer:", all);
+    }
+
     private async Task<(int Exit, string Out, string Error)> Run(string yaml, params string[] options)
     {
         var file = Path.Combine(folder, "a.yaml");

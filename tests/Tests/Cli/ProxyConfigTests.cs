@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using System.Text.Json.Nodes;
 using Mesh.Cli.Commands;
 
@@ -110,6 +113,95 @@ public sealed class ProxyConfigTests : IDisposable
     public async Task All_as_json_is_the_dump_as_the_proxy_spells_it() =>
         Assert.NotNull(JsonNode.Parse(await Print("all", "-o", "json"))!["configs"]![0]!["dynamic_active_clusters"]);
 
+    [Fact]
+    public async Task Versions_stand_in_a_column_and_those_not_told_are_left_out()
+    {
+        await Dump("""
+            {"@type": "admin:BootstrapConfigDump", "bootstrap": {"node": {"metadata": {"ISTIO_VERSION": "1.32.0", "ISTIO_PROXY_SHA": "istio-proxy:abc"},
+              "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 40}, "metadata": {"build.label": "dev", "revision.status": "Clean", "ssl.version": "BoringSSL"}}}}}
+            """);
+
+        Assert.Equal("""
+            Istio Version:       1.32.0
+            Istio Proxy Version: abc
+            Envoy Version:       1.40.0-dev/Clean/BoringSSL
+
+            """, await Print("bootstrap", "-o", "short"));
+    }
+
+    [Fact]
+    public async Task Roots_of_several_trust_domains_are_a_row_each_with_the_domain()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=root", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, true));
+        using var root = request.CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(200));
+        var pem = Convert.ToBase64String(Encoding.ASCII.GetBytes(root.ExportCertificatePem()));
+        await Dump("""
+            {"@type": "admin:SecretsConfigDump", "dynamic_active_secrets": [{"name": "ROOTCA", "secret": {"name": "ROOTCA", "validation_context": {"custom_validator_config": {"typed_config":
+              {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig", "trust_domains": [
+                {"name": "east", "trust_bundle": {"inline_bytes": "PEM"}}, {"name": "west", "trust_bundle": {"inline_bytes": "PEM"}}]}}}}}]}
+            """.Replace("PEM", pem));
+
+        var lines = (await Print("secret")).Split('\n');
+
+        Assert.EndsWith("TRUST DOMAIN", lines[0]);
+        Assert.Matches("^ROOTCA +CA +ACTIVE +true +[0-9a-f]{32} +2170-01-01T00:00:00Z +1970-01-01T00:00:00Z +east$", lines[1]);
+        Assert.EndsWith("     west", lines[2]);
+    }
+
+    [Fact]
+    public async Task A_proxy_without_secrets_is_told_in_words()
+    {
+        await Dump("""{"@type": "admin:SecretsConfigDump"}""");
+
+        Assert.Equal("No active or warming secrets found.\n", await Print("secret"));
+    }
+
+    [Fact]
+    public async Task Sections_of_extensions_are_shown_together_and_keys_of_the_users_stay_as_they_are()
+    {
+        await Dump(Section("a"), Section("b"));
+
+        var filters = JsonNode.Parse(await Print("ecds", "-o", "json"))!["ecdsFilters"]!.AsArray();
+
+        Assert.Equal(["a", "b"], filters.Select(filter => filter!["ecdsFilter"]!["name"]!.ToString()));
+        Assert.Equal("1", filters[0]!["ecdsFilter"]!["typedConfig"]!["vmConfig"]!["environmentVariables"]!["keyValues"]!["MY_key"]!.ToString());
+
+        static string Section(string name) => """
+            {"@type": "admin:EcdsConfigDump", "ecds_filters": [{"ecds_filter": {"name": "NAME", "typed_config": {"@type": "type.googleapis.com/envoy.a", "vm_config": {"environment_variables": {"key_values": {"MY_key": "1"}}}}}}]}
+            """.Replace("NAME", name);
+    }
+
+    [Fact]
+    public async Task Times_are_quoted_in_yaml_so_that_they_stay_text()
+    {
+        await Dump("""{"@type": "admin:SecretsConfigDump", "dynamic_active_secrets": [{"name": "a", "last_updated": "2024-05-06T07:08:09.123Z"}]}""");
+
+        Assert.Contains("lastUpdated: \"2024-05-06T07:08:09.123Z\"", await Print("secret", "-o", "yaml"));
+    }
+
+    [Fact]
+    public async Task A_listener_of_the_proxy_itself_is_an_endpoint_with_its_name()
+    {
+        await File.WriteAllTextAsync(file, """
+            {"cluster_statuses": [{"name": "a", "host_statuses": [{"address": {"envoy_internal_address": {"server_listener_name": "inner", "endpoint_id": "10.0.0.1:80"}}, "health_status": {"eds_health_status": "HEALTHY"}}]}]}
+            """, TestContext.Current.CancellationToken);
+
+        Assert.Equal("ENDPOINT                      STATUS      OUTLIER CHECK     CLUSTER\nenvoy://inner/10.0.0.1:80     HEALTHY     OK                a\n", await Print("endpoint"));
+    }
+
+    [Fact]
+    public async Task A_route_that_came_from_another_API_is_told_apart_from_one_that_nobody_wrote()
+    {
+        await Dump("""
+            {"@type": "admin:RoutesConfigDump", "static_route_configs": [{"route_config": {"name": "a", "virtual_hosts": [{"name": "h", "domains": ["h"], "routes": [
+              {"match": {"prefix": "/"}, "metadata": {"filter_metadata": {"istio": {"config": "/apis/other/v1/x"}}}}]}]}}]}
+            """);
+
+        Assert.EndsWith("/*        <unknown>\n", await Print("route"));
+    }
+
     [Theory]
     [InlineData("cluster", "ClustersConfigDump", "no clusters found")]
     [InlineData("listener", "ListenersConfigDump", "no listeners found")]
@@ -127,6 +219,11 @@ public sealed class ProxyConfigTests : IDisposable
     [InlineData(1, "Error: listener requires pod name or --file parameter", "listener")]
     [InlineData(1, "Error: output format \"wide\" not supported", "listener", "-f", "{0}", "-o", "wide")]
     [InlineData(1, "Error: open {0}x: no such file or directory", "listener", "-f", "{0}x")]
+    [InlineData(1, "Error: open {0}x: no such file or directory", "listener", "-f", "{0}x", "-o", "wide")]
+    [InlineData(1, "Error: endpoints requires pod name or --file parameter", "endpoint")]
+    [InlineData(1, "Error: --level cannot be combined with --reset", "log", "web.shop", "-r", "--level", "debug")]
+    [InlineData(1, "Error: --output is not applicable for this command", "log", "web.shop", "-o", "json")]
+    [InlineData(1, "Error: unrecognized logging level: loud", "log", "web.shop", "--level", "http:loud")]
     [InlineData(1, "Error: log requires pod name or --selector", "log")]
     [InlineData(64, "Error: unknown flag: --nosuch", "listener", "--nosuch")]
     public async Task Mistakes_are_answered_in_istioctls_words(int exit, string words, params string[] arguments)
@@ -214,6 +311,8 @@ public sealed class ProxyConfigTests : IDisposable
         ["@type"] = Prefix + "SecretsConfigDump",
         ["dynamic_warming_secrets"] = new JsonArray(new JsonObject { ["name"] = "kubernetes://web-cert", ["secret"] = new JsonObject { ["name"] = "kubernetes://web-cert" } }),
     };
+
+    private Task Dump(params string[] sections) => File.WriteAllTextAsync(file, $"{{\"configs\": [{string.Join(',', sections).Replace("admin:", Prefix)}]}}", TestContext.Current.CancellationToken);
 
     private async Task<string> Print(string verb, params string[] more)
     {

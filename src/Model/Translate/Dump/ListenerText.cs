@@ -1,5 +1,6 @@
 using Envoy.Config.Listener.V3;
 using Envoy.Config.Rbac.V3;
+using Envoy.Extensions.Filters.Http.JwtAuthn.V3;
 using Envoy.Extensions.Filters.Network.HttpConnectionManager.V3;
 using Envoy.Extensions.Filters.Network.TcpProxy.V3;
 
@@ -58,10 +59,17 @@ internal static class ListenerText
     private static IEnumerable<string> Policy(HttpFilter filter) => filter.Name switch
     {
         "envoy.filters.http.rbac" => Rbac(filter.TypedConfig.Unpack<Envoy.Extensions.Filters.Http.Rbac.V3.RBAC>().Rules),
-        "envoy.filters.http.jwt_authn" => filter.TypedConfig.Unpack<Envoy.Extensions.Filters.Http.JwtAuthn.V3.JwtAuthentication>().Providers.Values.Select(provider => $"tokens of {provider.Issuer}"),
+        "envoy.filters.http.jwt_authn" => Tokens(filter.TypedConfig.Unpack<JwtAuthentication>()),
         "envoy.filters.http.ext_authz" => ["asks an external check"],
         _ => [],
     };
+
+    private static IEnumerable<string> Tokens(JwtAuthentication tokens)
+    {
+        var requirement = tokens.Rules[0].Requires;
+        var required = requirement.RequiresAll is { } all ? all.Requirements : [requirement];
+        return tokens.Providers.Select(provider => $"tokens of {provider.Value.Issuer}{(required.Any(one => one.ProviderName == provider.Key) ? " required" : "")}");
+    }
 
     private static IEnumerable<string> Rbac(RBAC? rules)
     {

@@ -65,7 +65,7 @@ internal static class GatewayTls
             TlsMaximumProtocolVersion = MeshTls.Version(tls.MaxVersion, TlsParameters.Types.TlsProtocol.TlsAuto),
         };
         made.CipherSuites.Add(tls.CipherSuites.IsEmpty ? mesh.TlsCiphers : tls.CipherSuites);
-        made.EcdhCurves.Add(mesh.TlsCurves);
+        made.EcdhCurves.Add(tls.Curves.IsEmpty ? mesh.TlsCurves : tls.Curves);
         return made;
     }
 }

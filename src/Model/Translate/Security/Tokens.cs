@@ -7,7 +7,7 @@ using Mesh.Model.Resources;
 
 namespace Mesh.Model.Translate;
 
-/// <summary>RequestAuthentication to the token filter: a valid token of any issuer passes, an invalid one does not, none at all does.</summary>
+/// <summary>RequestAuthentication to the token filter: a valid token of any issuer passes, an invalid one does not; none at all does unless a rule requires one.</summary>
 internal static class Tokens
 {
     /// <summary>Under which the filter leaves the claims for authorization and routing.</summary>
@@ -32,12 +32,22 @@ internal static class Tokens
             each.Requirements.Add(new JwtRequirement { RequiresAny = new() { Requirements = { new JwtRequirement { ProviderName = name }, Missing } } });
         }
         if (rules.Length > 1) any.Requirements.Add(new JwtRequirement { RequiresAll = each });
-        filter.Rules.Add(new RequirementRule
-        {
-            Match = new() { Prefix = "/" },
-            Requires = rules.Length == 1 ? each.Requirements[0] : new() { RequiresAny = any },
-        });
+        var requirement = rules.Length == 1 ? each.Requirements[0] : new() { RequiresAny = any };
+        filter.Rules.Add(new RequirementRule { Match = new() { Prefix = "/" }, Requires = WithRequired(rules, requirement) });
         return HttpManagers.Filter("envoy.filters.http.jwt_authn", filter);
+    }
+
+    /// <summary>Rules whose token must be there come on top of what holds for all.</summary>
+    private static JwtRequirement WithRequired(ImmutableArray<JwtRule> rules, JwtRequirement all)
+    {
+        var required = new JwtRequirementAndList();
+        for (var i = 0; i < rules.Length; i++)
+            if (rules[i].IsRequired) required.Requirements.Add(new JwtRequirement { ProviderName = $"origins-{i}" });
+        if (required.Requirements.Count == 0) return all;
+        if (rules.Length == 1) return required.Requirements[0];
+
+        required.Requirements.Add(all);
+        return new() { RequiresAll = required };
     }
 
     /// <summary>A set without one good key would make a proxy refuse the whole listener; it is replaced by one that fits no token.</summary>
