@@ -73,7 +73,8 @@ internal static class Istiod
         services.AddSingleton(Metrics.NewCustomRegistry());
         services.AddSingleton<WorldFeed>().AddSingleton<TokenKeys>().AddSingleton(_ => new HttpClient()).AddSingleton<RefusedResources>().AddSingleton<Translator>();
         services.AddSingleton<ProxyStreams>().AddSingleton<ServeMetrics>().AddSingleton<CaMetrics>().AddSingleton<LocalSecrets>().AddSingleton<ProxylessView>().AddSingleton<PluggedInFolder>().AddSingleton<RootsResource>().AddSingleton<MemoryTrim>().AddSingleton<PartsLeftOut>();
-        services.AddSingleton(provider => new RootRotation(authority, () => provider.GetRequiredService<ProxyStreams>().WithoutRoots, time));
+        services.AddSingleton(provider => new RootRotation(
+            authority, () => provider.GetRequiredService<ProxyStreams>().WithoutRoots, () => provider.GetService<Kube.RootReports>()?.Others ?? OtherReplicas.None, time));
         services.AddSingleton<ITokenVerifier, LocalTokenVerifier>();
         services.AddSingleton<TrustDomain>().AddSingleton<Authenticator>().AddSingleton<MeshFile>();
         services.AddSingleton<LiveTraffic>().AddSingleton<TrafficService>().AddSingleton<FrontDoor.MeshSummary>();

@@ -8,7 +8,7 @@ namespace Mesh.ControlPlane.Debug;
 /// <summary>/debug/ca: who signs, whom the mesh believes, and why what lies in the folder of plugged-in certificates is not in use. No keys.</summary>
 internal static class AuthorityPage
 {
-    public static void Write(Utf8JsonWriter writer, CertificateAuthority authority, TrustBundle bundle, PluggedInFolder folder, ProxyStreams streams, Options options)
+    public static void Write(Utf8JsonWriter writer, CertificateAuthority authority, TrustBundle bundle, PluggedInFolder folder, ProxyStreams streams, OtherReplicas others, Options options)
     {
         var signer = authority.Signer;
         writer.WriteStartObject();
@@ -28,7 +28,24 @@ internal static class AuthorityPage
         if (RevocationText.NextUpdate(signer.RevocationListsPem) is { } next) writer.WriteString("revocationListsUntil", next);
         writer.WriteString("problem", folder.Problem);
         Texts(writer, "proxiesWithoutTheseRoots", streams.WithoutRoots);
+        if (options is { Kube: not null, CaFolder: not null }) Replicas(writer, others);
         writer.WriteEndObject();
+    }
+
+    private static void Replicas(Utf8JsonWriter writer, OtherReplicas others)
+    {
+        writer.WriteStartArray("otherReplicas");
+        foreach (var report in others.Reports)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("name", report.Replica);
+            writer.WriteString("signsUnder", report.SignsUnder);
+            Texts(writer, "roots", report.Roots.Keys);
+            writer.WriteNumber("proxiesWithoutTheseRoots", report.Waiting);
+            writer.WriteEndObject();
+        }
+        writer.WriteEndArray();
+        if (others.Problem is { } problem) writer.WriteString("otherReplicasProblem", problem);
     }
 
     private static void External(Utf8JsonWriter writer, ExternalSigners external)

@@ -33,7 +33,8 @@ internal static class DebugEndpoints
         debug.MapGet("/configz", (WorldFeed feed) => Json(w => Pages.Configz(w, feed.Current?.World)));
         debug.MapGet("/gatewayz", (WorldFeed feed, TimeProvider time) => Json(w => Pages.Gatewayz(w, feed.Current?.World, time.GetUtcNow())));
         debug.MapGet("/refused", (RefusedResources refused) => Json(w => Pages.Refused(w, refused)));
-        debug.MapGet("/ca", (CertificateAuthority authority, TrustBundle bundle, PluggedInFolder folder, ProxyStreams streams, Options o) => Json(w => AuthorityPage.Write(w, authority, bundle, folder, streams, o)));
+        debug.MapGet("/ca", (CertificateAuthority authority, TrustBundle bundle, PluggedInFolder folder, ProxyStreams streams, Options o, IServiceProvider parts) =>
+            Json(w => AuthorityPage.Write(w, authority, bundle, folder, streams, parts.GetService<Kube.RootReports>()?.Others ?? OtherReplicas.None, o)));
         debug.MapGet("/settled", (ProxyStreams streams, WorldFeed feed) => Json(w => Pages.Settled(w, streams, feed)));
         debug.MapGet("/config_dump", (string? proxyID, ProxyStreams streams, ProxyDump dump) => OfProxy(proxyID, streams, (w, s) => DumpPages.ConfigDump(w, s, dump)));
         debug.MapGet("/edsz", (string? proxyID, ProxyStreams streams, ProxyDump dump) => OfProxy(proxyID, streams, (w, s) => DumpPages.Edsz(w, s, dump)));

@@ -16,6 +16,9 @@ internal static class KubeParts
         if (options.External is { } signers) services.AddSingleton(signers).AddSingleton<ClusterSignerMetrics>().AddSingleton<IWorkloadSigner, ClusterSigner>();
         services.AddSingleton<NodeVersions>().AddSingleton<InjectorConfig>().AddSingleton<KubeSource>();
         services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>().AddSingleton<KindArrivals>().AddSingleton<GatewayStatuses>().AddSingleton<GatewayDeployments>().AddSingleton<PartStatuses>();
+        services.AddSingleton(provider => new RootReports(
+            api, provider.GetRequiredService<CertificateAuthority>(), () => provider.GetRequiredService<ProxyStreams>().WithoutRoots, options,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RootReports>>()));
         services.AddSingleton<ITokenVerifier, TokenReviews>();
         services.AddSingleton<WebhookMetrics>();
     }
@@ -31,7 +34,7 @@ internal static class KubeParts
         var lease = new LeaderLease(
             services.GetRequiredService<KubeApi>(), options.Namespace, options.Revision is "default" or "" ? Election : $"{Election}-{options.Revision}",
             kube.Replica, kube.LeaseDuration, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<KubeSource>>());
-        return Task.WhenAll(running, lease.RunAsync(term => Task.WhenAll(
+        return Task.WhenAll(running, services.GetRequiredService<RootReports>().RunAsync(stop), lease.RunAsync(term => Task.WhenAll(
             services.GetRequiredService<RootCertificates>().RunAsync(term),
             services.GetRequiredService<WebhookCertificates>().RunAsync(term),
             services.GetRequiredService<GatewayStatuses>().RunAsync(term),

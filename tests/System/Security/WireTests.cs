@@ -50,6 +50,10 @@ public sealed class WireTests
         Assert.Equal("closed", Mutual(new OwnAuthority("test").Issue(Good)));
         Assert.Equal("200", Mutual(authority.Issue(Good)));
 
+        var (offered, findings) = await SslScan.OfAsync(Backend, 8080);
+        Assert.Equal("TLSv1.2 TLSv1.3", offered);
+        Assert.Empty(findings);
+
         var file = Path.Combine(mesh.Folder, "02-mtls.yaml");
         File.WriteAllText(file, File.ReadAllText(file).Replace("STRICT", "PERMISSIVE", StringComparison.Ordinal));
         await mesh.UntilAsync("plain text is served", () => Task.FromResult(Plain(Backend, "/") == "200"));

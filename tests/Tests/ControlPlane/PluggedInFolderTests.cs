@@ -13,7 +13,7 @@ public sealed class PluggedInFolderTests
         using var second = new PluggedInCertificates();
         var time = TimeProvider.System;
         var authority = new CertificateAuthority(SigningMaterial.FromFolder(first.Path, time.GetUtcNow()), TimeSpan.FromHours(24), TimeSpan.FromDays(90), time);
-        var watched = new PluggedInFolder(authority, new(authority, () => [], time), new Options { CaFolder = first.Path }, time, NullLogger<PluggedInFolder>.Instance);
+        var watched = new PluggedInFolder(authority, new(authority, () => [], () => OtherReplicas.None, time), new Options { CaFolder = first.Path }, time, NullLogger<PluggedInFolder>.Instance);
         var before = authority.Signer;
 
         Assert.False(watched.Look(first.Path));
@@ -39,7 +39,7 @@ public sealed class PluggedInFolderTests
         foreach (var file in Files) folder.Write(file, old.Read(file));
         var authority = new CertificateAuthority(SigningMaterial.FromFolder(folder.Path, time.GetUtcNow()), TimeSpan.FromHours(24), TimeSpan.FromDays(90), time);
         IReadOnlyList<string> distrustful = [];
-        var watched = new PluggedInFolder(authority, new(authority, () => distrustful, time), new Options { CaFolder = folder.Path }, time, NullLogger<PluggedInFolder>.Instance);
+        var watched = new PluggedInFolder(authority, new(authority, () => distrustful, () => OtherReplicas.None, time), new Options { CaFolder = folder.Path }, time, NullLogger<PluggedInFolder>.Instance);
         var told = 0;
         authority.Replaced += () => told++;
 
@@ -135,7 +135,7 @@ public sealed class PluggedInFolderTests
     {
         var (time, options) = (TimeProvider.System, new Options { CaFolder = folder.Path });
         var authority = new CertificateAuthority(SigningMaterial.FromFolder(folder.Path, time.GetUtcNow()), TimeSpan.FromHours(24), TimeSpan.FromDays(90), time);
-        return (authority, new(authority, new(authority, () => [], time), options, time, NullLogger<PluggedInFolder>.Instance), new(authority, new(authority, options)));
+        return (authority, new(authority, new(authority, () => [], () => OtherReplicas.None, time), options, time, NullLogger<PluggedInFolder>.Instance), new(authority, new(authority, options)));
     }
 
     private static readonly string[] Files = ["ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem"];
