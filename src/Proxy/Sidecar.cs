@@ -120,10 +120,13 @@ internal sealed class Sidecar : IDisposable
         });
     }
 
+    /// <summary>Readiness fails from now on.</summary>
+    public void LeaveRotation() => IsDraining = true;
+
     /// <summary>Inbound traffic is asked to go elsewhere: responses close their connections, readiness fails. Listening goes on, for those who have not heard.</summary>
     public void BeginDrain()
     {
-        IsDraining = true;
+        LeaveRotation();
         OnLoops((worker, listeners) =>
         {
             worker.IsDraining = true;
