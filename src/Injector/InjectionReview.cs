@@ -8,7 +8,7 @@ public sealed record WebhookAnswer(int Status, string ContentType, string Body);
 /// <summary>The webhook /inject as a function: request in, answer out. The server around it only moves bytes.</summary>
 public static class InjectionReview
 {
-    public static WebhookAnswer Answer(string? contentType, string body, string path, InjectorSettings settings, Func<JsonObject, bool> nativeSidecars)
+    public static WebhookAnswer Answer(string? contentType, string body, string path, InjectorSettings settings, Func<JsonObject, bool> nativeSidecars, Func<string, IReadOnlyDictionary<string, string>?>? namespaceAnnotations = null)
     {
         if (body.Length == 0) return new(400, "text/plain; charset=utf-8", "no body found\n");
         // Exactly this and nothing beside it: the API server sends it so, and Istio refuses anything else.
@@ -19,7 +19,8 @@ public static class InjectionReview
         if (request.Object is not JsonObject pod)
             return Json(AdmissionReview.Refuse(request, request.Object is null ? "the request has no object: unexpected end of JSON input" : "the object is not a Pod"));
 
-        var outcome = PodInjector.Inject(new(pod, request.Namespace, path, nativeSidecars(pod)), settings);
+        var annotations = namespaceAnnotations?.Invoke(pod.At("metadata", "namespace").Text() is { Length: > 0 } own ? own : request.Namespace);
+        var outcome = PodInjector.Inject(new(pod, request.Namespace, path, nativeSidecars(pod), NamespaceAnnotations: annotations), settings);
         return Json(outcome.Verdict switch
         {
             InjectionVerdict.Injected => AdmissionReview.Allow(request, JsonPatch.Between(pod, outcome.Pod!)),

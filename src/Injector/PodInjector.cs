@@ -6,8 +6,9 @@ namespace Mesh.Injector;
 /// <summary>One pod as it reached us.</summary>
 /// <param name="Path">The webhook's URL path: it may carry the cluster and the network (<see cref="InjectPath"/>).</param>
 /// <param name="NativeSidecars">The control plane's answer for this pod's node or for all nodes.</param>
+/// <param name="NamespaceAnnotations">Where they are known: OpenShift's say which user the proxy may be.</param>
 /// <param name="Owner">When the caller knows the workload; else it is read from the pod.</param>
-public sealed record InjectionRequest(JsonObject Pod, string Namespace, string Path = "/inject", bool NativeSidecars = false, Owner? Owner = null);
+public sealed record InjectionRequest(JsonObject Pod, string Namespace, string Path = "/inject", bool NativeSidecars = false, Owner? Owner = null, IReadOnlyDictionary<string, string>? NamespaceAnnotations = null);
 
 public enum InjectionVerdict { Injected, Skipped, Refused }
 
@@ -24,8 +25,9 @@ public static class PodInjector
 {
     public static InjectionOutcome Inject(InjectionRequest request, InjectorSettings settings)
     {
-        var pod = request.Pod;
-        if (PodShape.Problem(pod) is { } shape) return InjectionOutcome.Refuse(shape);
+        if (PodShape.Problem(request.Pod) is { } shape) return InjectionOutcome.Refuse(shape);
+
+        var pod = request.NamespaceAnnotations is null ? request.Pod : ProxyIds.WithoutAssignedUser(request.Pod, settings);
 
         var podNamespace = PodFacts.FirstNonEmpty(pod.At("metadata", "namespace").Text(), request.Namespace);
         if (InjectionPolicy.SkipReason(pod, podNamespace, settings) is { } skip) return InjectionOutcome.Skip(skip);
@@ -33,7 +35,10 @@ public static class PodInjector
 
         var proxyConfig = ProxyConfig.For(pod, podNamespace, settings);
         var before = Reinjection.BeforeInjection(pod, ProxyConfig.OfMesh(settings).StatusPort);
-        var facts = new PodFacts(before, podNamespace, request.Owner ?? Owner.Of(pod), proxyConfig, settings, request.NativeSidecars);
+        var facts = new PodFacts(before, podNamespace, request.Owner ?? Owner.Of(pod), proxyConfig, settings, request.NativeSidecars)
+        {
+            Ids = ProxyIds.For(settings, request.NamespaceAnnotations),
+        };
 
         var rendering = TemplateStack.Render(pod, facts);
         if (rendering.Problem is { } template) return InjectionOutcome.Refuse("failed to run injection template: " + template);

@@ -11,7 +11,7 @@ internal sealed record TemplateRendering(JsonObject Merged, JsonObject Template,
 /// <summary>The templates a pod asks for, one over the other.</summary>
 internal static class TemplateStack
 {
-    private static readonly string[] BuiltIn = ["gateway", "sidecar"];
+    private static readonly string[] BuiltIn = ["gateway", "grpc-simple", "sidecar"];
 
     public static TemplateRendering Render(JsonObject pod, PodFacts facts)
     {
@@ -45,6 +45,8 @@ internal static class TemplateStack
         {
             "sidecar" => (SidecarTemplate.Render(facts), null),
             "gateway" => (GatewayTemplate.Render(facts), null),
+            "grpc-simple" => (GrpcSimpleTemplate.Render(facts), null),
+            "grpc-agent" => (null, "template \"grpc-agent\" needs an agent beside the application that hands certificates to gRPC, which this mesh does not have; use \"grpc-simple\", or the sidecar"),
             _ => (null, $"requested template \"{name}\" not found; have {string.Join(", ", BuiltIn.Concat(facts.Settings.CustomTemplates.Keys.Order(StringComparer.Ordinal)))}"),
         };
     }

@@ -57,12 +57,13 @@ public static class Relay
             if (!from.Input.IsEmpty)
             {
                 var bytes = from.Input.Memory;
+                // Counted as handed over, as Envoy counts them: the other side may have read them and gone before we hear that they were sent.
+                Count(progress, isUp, bytes.Length, clock);
                 var written = await to.WriteAsync(bytes, Deadline.After(clock, idle));
                 if (written != IoStatus.Ok) return Broken(from, to, written, byWriter: true);
 
                 from.Input.Consume(bytes.Length);
                 moved += bytes.Length;
-                Count(progress, isUp, bytes.Length, clock);
             }
 
             if (moved >= BulkFromBytes && from.BulkPipeTo(to) is { } pipe) return await PumpBulkAsync(from, to, pipe, idle, progress, isUp);

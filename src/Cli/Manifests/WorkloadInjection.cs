@@ -78,13 +78,15 @@ internal static partial class WorkloadInjection
             return true;
         }
 
-        var pod = new JsonObject { ["metadata"] = holder["metadata"]?.DeepClone() ?? new JsonObject(), ["spec"] = holder["spec"]?.DeepClone() };
+        // As Istio does: what is said of a CronJob's pods is read from its jobs, and written there. The pods' own metadata stay the user's.
+        var described = kind == "CronJob" ? (JsonObject)resource.At("spec", "jobTemplate")! : holder;
+        var pod = new JsonObject { ["metadata"] = described["metadata"]?.DeepClone() ?? new JsonObject(), ["spec"] = holder["spec"]?.DeepClone() };
         var owner = kind == "Pod" ? null : new Owner(resource["apiVersion"].Text() ?? "", kind!, name);
         var outcome = PodInjector.Inject(new(pod, space, NativeSidecars: native, Owner: owner), settings with { Policy = "enabled" });
         switch (outcome.Verdict)
         {
             case InjectionVerdict.Injected:
-                holder["metadata"] = outcome.Pod!["metadata"]?.DeepClone();
+                described["metadata"] = outcome.Pod!["metadata"]?.DeepClone();
                 holder["spec"] = outcome.Pod["spec"]?.DeepClone();
                 return true;
             case InjectionVerdict.Skipped:

@@ -14,7 +14,7 @@ internal static class KubeParts
     {
         services.AddSingleton(api).AddSingleton(options.Kube!);
         if (options.External is { } signers) services.AddSingleton(signers).AddSingleton<ClusterSignerMetrics>().AddSingleton<IWorkloadSigner, ClusterSigner>();
-        services.AddSingleton<NodeVersions>().AddSingleton<InjectorConfig>().AddSingleton<KubeSource>();
+        services.AddSingleton<NodeVersions>().AddSingleton<NamespaceRanges>().AddSingleton<InjectorConfig>().AddSingleton<KubeSource>();
         services.AddSingleton<RootCertificates>().AddSingleton<WebhookCertificates>().AddSingleton<KindArrivals>().AddSingleton<GatewayStatuses>().AddSingleton<GatewayDeployments>().AddSingleton<PartStatuses>();
         services.AddSingleton(provider => new RootReports(
             api, provider.GetRequiredService<CertificateAuthority>(), () => provider.GetRequiredService<ProxyStreams>().WithoutRoots, options,

@@ -6,13 +6,13 @@ namespace Mesh.ControlPlane.Kube;
 
 /// <summary>The cluster as a source: one watch for each kind that the mesh reads, all into the feed.</summary>
 internal sealed class KubeSource(
-    KubeApi api, Options options, KubeOptions kube, WorldFeed feed, RefusedResources refused, NodeVersions nodes, InjectorConfig injector, KindArrivals arrivals, TimeProvider time, ILogger<KubeSource> log)
+    KubeApi api, Options options, KubeOptions kube, WorldFeed feed, RefusedResources refused, NodeVersions nodes, NamespaceRanges ranges, InjectorConfig injector, KindArrivals arrivals, TimeProvider time, ILogger<KubeSource> log)
 {
     // Tokens and Helm's history are of no use to the mesh, and large.
     private const string SecretsWorthReading = "fieldSelector=type%21%3Dhelm.sh%2Frelease.v1%2Ctype%21%3Dkubernetes.io%2Fservice-account-token%2Ctype%21%3Dkubernetes.io%2Fdockerconfigjson";
 
     private static readonly ImmutableArray<KubeKind> BuiltIn =
-        [KubeKinds.Namespace, KubeKinds.Service, KubeKinds.EndpointSlice, KubeKinds.Pod, KubeKinds.Ingress, KubeKinds.IngressClass];
+        [KubeKinds.Service, KubeKinds.EndpointSlice, KubeKinds.Pod, KubeKinds.Ingress, KubeKinds.IngressClass];
 
     /// <summary>Kinds of custom resources, with the versions we read, the preferred first. A cluster may have none of them.</summary>
     private static readonly ImmutableArray<ImmutableArray<KubeKind>> Custom =
@@ -57,6 +57,7 @@ internal sealed class KubeSource(
         var running = new List<Task>();
 
         // Namespaces first: the others ask the scope about them.
+        Start(KubeKinds.Namespace, new TwoSinks(Store(), ranges));
         foreach (var kind in BuiltIn) Start(kind, Store());
         Start(KubeKinds.Secret, Store(), SecretsWorthReading);
         Start(KubeKinds.Node, new TwoSinks(Store(), nodes));

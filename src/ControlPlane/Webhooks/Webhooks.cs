@@ -20,7 +20,7 @@ internal static class Webhooks
         app.MapPost("/validate/{**path}", ValidateAsync);
     }
 
-    private static async Task InjectAsync(HttpContext context, InjectorConfig config, NodeVersions nodes, WebhookMetrics metrics, TimeProvider time)
+    private static async Task InjectAsync(HttpContext context, InjectorConfig config, NodeVersions nodes, NamespaceRanges ranges, WebhookMetrics metrics, TimeProvider time)
     {
         metrics.Injections.Inc();
         var started = time.GetTimestamp();
@@ -32,7 +32,7 @@ internal static class Webhooks
             return;
         }
         var answer = InjectionReview.Answer(context.Request.ContentType, body, context.Request.Path.Value ?? "/inject", settings,
-            pod => NativeSidecars.Supported(settings.NativeSidecars, nodes.For(pod.At("spec", "nodeName").Text())));
+            pod => NativeSidecars.Supported(settings.NativeSidecars, nodes.For(pod.At("spec", "nodeName").Text())), ranges.Of);
 
         (answer.Status != 200 || answer.Body.Contains("\"allowed\":false", StringComparison.Ordinal) ? metrics.InjectionsFailed
             : answer.Body.Contains("\"patch\":", StringComparison.Ordinal) ? metrics.Injected : metrics.InjectionsSkipped).Inc();

@@ -43,8 +43,8 @@ internal static class CustomTemplate
             ("NativeSidecars", pod.NativeByDefault),
             ("ProxyImage", ProxyImage.ForProxy(pod)),
             ("ProxyInitImage", ProxyImage.ForInit(pod)),
-            ("ProxyUID", ProxyContainer.UserId),
-            ("ProxyGID", ProxyContainer.UserId),
+            ("ProxyUID", pod.Ids.User),
+            ("ProxyGID", pod.Ids.Group),
             ("InboundTrafficPolicyMode", pod.Settings.MeshConfig.At("inboundTrafficPolicy", "mode").Text() == "LOCALHOST" ? "localhost" : "passthrough"),
             ("CompliancePolicy", ""));
     }

@@ -29,7 +29,7 @@ internal static class GatewayTemplate
         ("ports", ProxyContainer.Ports()),
         ("args", ProxyContainer.Args(pod, "router")),
         ("lifecycle", pod.Value("global", "proxy", "lifecycle") is JsonObject { Count: > 0 } lifecycle ? lifecycle.DeepClone() : null),
-        ("securityContext", Map(("runAsUser", ProxyContainer.UserId), ("runAsGroup", ProxyContainer.UserId))),
+        ("securityContext", Map(("runAsUser", pod.Ids.User), ("runAsGroup", pod.Ids.Group))),
         ("env", ProxyEnvironment.Render(pod, gateway: true)),
         ("readinessProbe", ProxyContainer.ReadinessProbe(pod, byAnnotation: false)),
         ("volumeMounts", ProxyVolumes.MountsForGateway(pod)));

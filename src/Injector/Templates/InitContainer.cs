@@ -39,7 +39,7 @@ internal static class InitContainer
             "istio-iptables",
             "-p", MeshPort(pod, "proxyListenPort", 15001),
             "-z", MeshPort(pod, "proxyInboundListenPort", 15006),
-            "-u", $"{ProxyContainer.UserId}",
+            "-u", $"{Ids(pod).User}",
             "-m", pod.InterceptionMode,
             "-i", Traffic(pod, "includeOutboundIPRanges", "includeIPRanges"),
             "-x", Traffic(pod, "excludeOutboundIPRanges", "excludeIPRanges"),
@@ -74,18 +74,20 @@ internal static class InitContainer
     private static string MeshPort(PodFacts pod, string field, int otherwise) =>
         pod.Settings.MeshConfig[field].Integer() is > 0 and var port ? $"{port}" : $"{otherwise}";
 
+    /// <summary>With TPROXY the proxy is root, and no range of a namespace counts.</summary>
+    private static ProxyIds Ids(PodFacts pod) => pod.Tproxy ? ProxyIds.Usual : pod.Ids;
+
     private static JsonObject SecurityContext(PodFacts pod)
     {
         var privileged = pod.Value("global", "proxy", "privileged").IsTrue();
-        var user = pod.Cni ? ProxyContainer.UserId : 0;
         return Map(
             ("allowPrivilegeEscalation", privileged),
             ("capabilities", Map(("add", pod.Cni ? null : List("NET_ADMIN", "NET_RAW")), ("drop", List("ALL")))),
             ("privileged", privileged),
             ("readOnlyRootFilesystem", pod.Cni),
-            ("runAsGroup", user),
+            ("runAsGroup", pod.Cni ? Ids(pod).Group : 0),
             ("runAsNonRoot", pod.Cni),
-            ("runAsUser", user),
+            ("runAsUser", pod.Cni ? Ids(pod).User : 0),
             ("seccompProfile", ProxyContainer.SeccompProfile(pod)));
     }
 }

@@ -12,6 +12,7 @@ internal sealed class PodFacts(JsonObject pod, string podNamespace, Owner owner,
     public Owner Owner { get; } = owner;
     public ProxyConfig ProxyConfig { get; } = proxyConfig;
     public InjectorSettings Settings { get; } = settings;
+    public ProxyIds Ids { get; init; } = ProxyIds.Usual;
 
     public IReadOnlyDictionary<string, string> Labels { get; } = pod.At("metadata", "labels").Strings();
     public IReadOnlyDictionary<string, string> Annotations { get; } = pod.At("metadata", "annotations").Strings();

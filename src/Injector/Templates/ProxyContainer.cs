@@ -7,8 +7,6 @@ namespace Mesh.Injector;
 /// <summary>The parts that the proxy's container has in every template.</summary>
 internal static class ProxyContainer
 {
-    public const int UserId = 1337; // iptables recognises the proxy's own traffic by this uid and gid
-
     public static JsonArray Ports() => List(Map(("name", "http-envoy-prom"), ("containerPort", 15090), ("protocol", "TCP")));
 
     public static JsonArray Args(PodFacts pod, string role)

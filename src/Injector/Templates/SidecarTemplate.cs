@@ -139,9 +139,9 @@ internal static class SidecarTemplate
             ("capabilities", Map(("add", added.Count > 0 ? Strings(added) : null), ("drop", List("ALL")))),
             ("privileged", traces || privileged),
             ("readOnlyRootFilesystem", true),
-            ("runAsGroup", ProxyContainer.UserId),
+            ("runAsGroup", pod.Ids.Group),
             ("runAsNonRoot", !asRoot),
-            ("runAsUser", asRoot ? 0 : ProxyContainer.UserId),
+            ("runAsUser", asRoot ? 0 : pod.Ids.User),
             ("seccompProfile", ProxyContainer.SeccompProfile(pod)));
     }
 }

@@ -38,6 +38,17 @@ public sealed class KubeInjectTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_said_of_a_CronJobs_pods_is_written_at_its_jobs()
+    {
+        var (_, output) = await Inject("{apiVersion: batch/v1, kind: CronJob, metadata: {name: nightly}, spec: {jobTemplate: {spec: {template: {metadata: {labels: {app: night}}, spec: {containers: [{name: run, image: night}]}}}}}}");
+        var jobs = YamlJson.Read(output.Replace("---\n", "", StringComparison.Ordinal)).At("spec", "jobTemplate");
+
+        Assert.Equal("nightly", jobs.At("metadata", "labels", "service.istio.io/canonical-name").Text());
+        Assert.NotNull(jobs.At("metadata", "annotations", "sidecar.istio.io/status"));
+        Assert.Equal("""{"labels":{"app":"night"}}""", jobs.At("spec", "template", "metadata")!.ToJsonString());
+    }
+
+    [Fact]
     public async Task A_list_is_injected_item_by_item()
     {
         var (_, output) = await Inject("{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: a, image: a}]}}, {apiVersion: v1, kind: Secret, metadata: {name: s}}]}");

@@ -42,7 +42,7 @@ internal sealed class ClusterRig : IAsyncDisposable
             {
                 var next = Cluster.NextAsync();
                 if (isSo()) return;
-                await next.WaitAsync(TimeSpan.FromSeconds(60), stop.Token);
+                await next.WaitAsync(TimeSpan.FromMinutes(2), stop.Token);
             }
         }
         catch (TimeoutException)
