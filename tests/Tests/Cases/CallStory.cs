@@ -13,12 +13,12 @@ namespace Mesh.Tests.Cases;
 
 /// <summary>
 /// The calls of a story: the caller's configuration as the real translator makes it, read by the real proxy, served by the real router over a network in
-/// memory in virtual time, with a seed. Lines are a state, <c>reviews-v1 answers 503</c> (<c>waits 2s</c>, <c>never answers</c>, <c>is down</c>), or a call,
-/// <c>GET reviews:9080/x {name: value} ×400  →  outcome</c>. Identities are left out: everything is in plain text here.
+/// memory in virtual time, with a seed. Lines are a state, <c>reviews-v1 answers 503</c> (<c>waits 2s</c>, <c>never answers</c>, <c>is down</c>, <c>closes after each</c>,
+/// <c>drops second calls</c> of a connection), or a call, <c>GET reviews:9080/x {name: value} ×400  →  outcome</c> or <c>TCP db:5432  →  outcome</c>. Identities are left out: everything is in plain text here.
 /// </summary>
 internal sealed class CallStory : IDisposable
 {
-    private const int Seed = 7, ListenFrom = 20_000;
+    private const int Seed = 7;
     private const string Arrow = "  →  ";
 
     private static readonly Regex Share = new("≈([0-9]+)%", RegexOptions.NonBacktracking);
@@ -33,28 +33,29 @@ internal sealed class CallStory : IDisposable
     private readonly IReadOnlyDictionary<string, string> pods;
     private readonly Dictionary<string, (string How, TimeSpan Wait)> states = [];
     private readonly List<(string Pod, string Head)> seen = [];
-    private readonly Dictionary<string, int> ports = [];
+    private readonly StoryEntry entry;
 
-    private CallStory(CaseWorld world)
+    private CallStory(CaseWorld world, StoryEntry entry)
     {
         pods = world.PodsByAddress;
+        this.entry = entry;
         var builder = new SnapshotBuilder(rig.Loop.Clock);
-        var configuration = world.ForCaller();
+        var configuration = entry.Configuration;
         foreach (var set in new[] { configuration.Clusters, configuration.Endpoints, configuration.Routes })
             foreach (var resource in set.All)
             {
                 var (record, refusal) = ResourceFromXds.Decode(resource.TypeUrl, resource.Name, resource.Body);
                 Assert.Null(refusal);
-                builder.Put(resource.Name, record is Cluster cluster ? cluster with { Tls = null, TransportMatches = [] } : record!);
+                builder.Put(resource.Name, record is Cluster cluster ? entry.Adapt(cluster) : record!);
             }
         builder.TryBuild(out var snapshot);
         StartServers(snapshot);
-        rig.Use(snapshot with { Listeners = Listeners(configuration) });
+        rig.Use(snapshot with { Listeners = entry.Listeners.ToImmutableDictionary(listener => listener.Name) });
     }
 
-    public static string Run(CaseWorld world, string text)
+    public static string Run(CaseWorld world, StoryEntry entry, string text)
     {
-        using var story = new CallStory(world);
+        using var story = new CallStory(world, entry);
         return string.Join('\n', text.TrimEnd().Split('\n').Select(story.Line));
     }
 
@@ -84,20 +85,24 @@ internal sealed class CallStory : IDisposable
     private string Calls(string asked)
     {
         var headers = new List<string>();
+        var tokens = new List<string>();
         var rest = Regex.Replace(asked, @"\{([^}]*)\}", match =>
         {
-            headers.Add(match.Groups[1].Value);
+            var written = match.Groups[1].Value;
+            if (written.StartsWith("token ", StringComparison.Ordinal)) tokens.Add($"authorization: {StoryToken.Of(written["token ".Length..], rig.Network.Clock.GetUtcNow())}");
+            else headers.Add(written);
             return "";
         });
         var words = rest.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         var (method, target) = (words[0], words[1]);
         var slash = target.IndexOf('/', StringComparison.Ordinal);
-        var (authority, path) = (target[..slash], target[slash..]);
+        var (authority, path) = slash < 0 ? (target, "/") : (target[..slash], target[slash..]);
         var times = words.Length > 2 ? int.Parse(words[2].TrimStart('×'), CultureInfo.InvariantCulture) : 1;
-        if (Port(authority) is not { } port) return "nobody listens";
-        if (times == 1) return Whole(One(port, method, authority, path, headers), authority, path, headers);
+        if (entry.PortFor(authority) is not { } port) return "nobody listens";
+        if (method == "TCP") return One(port, "GET", authority, path, []) is { Body.Length: > 0 } answer ? answer.Body : "closed";
+        if (times == 1) return Whole(One(port, method, authority, path, [.. headers, .. tokens]), authority, path, headers);
 
-        var outcomes = Enumerable.Range(0, times).Select(_ => One(port, method, authority, path, headers)).Select(Short).GroupBy(o => o)
+        var outcomes = Enumerable.Range(0, times).Select(_ => One(port, method, authority, path, [.. headers, .. tokens])).Select(Short).GroupBy(o => o)
             .Select(g => (Outcome: g.Key, Percent: (int)Math.Round(20.0 * g.Count() / times) * 5)).Where(o => o.Percent > 0);
         return string.Join(", ", outcomes.OrderBy(o => o.Outcome, StringComparer.Ordinal).Select(o => $"{o.Outcome} ≈{o.Percent}%"));
     }
@@ -152,35 +157,6 @@ internal sealed class CallStory : IDisposable
     private static IEnumerable<string> Unusual(string message) => message.Split("\r\n\r\n")[0].Split("\r\n").Skip(1).Where(line => line.Contains(':', StringComparison.Ordinal))
         .Where(line => !Usual.Contains(line.Split(':')[0].ToLowerInvariant()));
 
-    /// <summary>Where the proxy takes calls for that authority in this test: each HTTP listener of the configuration has a port of its own on loopback.</summary>
-    private int? Port(string authority)
-    {
-        var (host, number) = authority.Split(':') is [var name, var port] ? (name, port) : (authority, "80");
-        var own = ports.Where(p => p.Key.Split('@')[0] == number).ToList();
-        var chosen = own.Find(p => p.Key.Split('@')[1].StartsWith(host, StringComparison.Ordinal));
-        return chosen.Key is not null ? chosen.Value : own.Find(p => p.Key.EndsWith($"@{number}", StringComparison.Ordinal)) is { Key: not null } whole ? whole.Value : null;
-    }
-
-    private ImmutableDictionary<string, Listener> Listeners(ProxyConfiguration configuration)
-    {
-        var listeners = ImmutableDictionary.CreateBuilder<string, Listener>();
-        foreach (var resource in configuration.Listeners.All)
-        {
-            if (ResourceFromXds.Decode(resource.TypeUrl, resource.Name, resource.Body).Resource is not Listener { Direction: TrafficDirection.Outbound } listener) continue;
-            var http = listener.Chains.FirstOrDefault(chain => chain.Http is not null)?.Http;
-            if (http is null || listener.Address.Ip is not { } address) continue;
-
-            var at = ListenFrom + ports.Count;
-            ports[$"{address.Port}@{http.RoutesName}"] = at;
-            listeners[listener.Name] = new()
-            {
-                Name = listener.Name, Address = SocketTarget.At(new(IPAddress.Loopback, at)), Direction = TrafficDirection.Outbound,
-                DefaultChain = new() { Name = "http", Http = http with { AccessLogs = [], Tracing = null } },
-            };
-        }
-        return listeners.ToImmutable();
-    }
-
     private void StartServers(Snapshot snapshot)
     {
         var addresses = snapshot.Endpoints.Values.Concat(snapshot.Clusters.Values.Select(cluster => cluster.Endpoints).OfType<ClusterEndpoints>())
@@ -202,15 +178,21 @@ internal sealed class CallStory : IDisposable
 
     private async Task ServeAsync(Wire wire, string pod)
     {
-        while (await wire.ReadHeadAsync() is { Length: > 0 } head)
+        for (var calls = 1; await wire.ReadHeadAsync() is { Length: > 0 } head; calls++)
         {
             seen.Add((pod, head));
             var (how, wait) = states.GetValueOrDefault(pod, ("200", default));
+            if (how == "drops second calls" && calls > 1) break;
             if (how.StartsWith("never", StringComparison.Ordinal)) wait = TimeSpan.FromHours(1);
             if (how is "resets ") break;
             if (wait > TimeSpan.Zero) await wire.Connection.Loop.Delay(wait);
             var status = int.TryParse(how, out _) ? how : "200";
             await wire.WriteAsync($"HTTP/1.1 {status} X\r\ncontent-length: {pod.Length}\r\n\r\n{pod}");
+            if (how == "closes after each")
+            {
+                await wire.Connection.CloseGentlyAsync(Deadline.After(rig.Loop.Clock, TimeSpan.FromSeconds(1)));
+                return;
+            }
         }
         wire.Connection.Abort();
     }

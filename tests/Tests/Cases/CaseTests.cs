@@ -25,6 +25,13 @@ public sealed class CaseTests
         ["status"] = world => StatusText.Of(world.Build().GatewayApi),
     };
 
+    private static readonly Dictionary<string, Func<CaseWorld, StoryEntry>> Entries = new()
+    {
+        ["calls"] = StoryEntry.AtCaller,
+        ["calls at the gateway"] = StoryEntry.AtGateway,
+        ["calls at the server"] = StoryEntry.AtServer,
+    };
+
     public static TheoryData<string> Stories => [.. Source.Files("tests/Tests/Cases", "*.case")];
 
     [Theory, MemberData(nameof(Stories))]
@@ -41,14 +48,14 @@ public sealed class CaseTests
                 world.Apply(text);
                 continue;
             }
-            if (name == "calls")
+            if (Entries.TryGetValue(name, out var entry))
             {
-                var told = CallStory.Run(world, text);
+                var told = CallStory.Run(world, entry(world), text);
                 if (golden) story.Sections[i] = (name, told);
                 else if (!CallStory.Agree(text, told)) Assert.Equal(text.TrimEnd(), told);
                 continue;
             }
-            Assert.True(Sections.TryGetValue(name, out var render), $"no section is called \"{name}\"; there are apply, calls, {string.Join(", ", Sections.Keys)}");
+            Assert.True(Sections.TryGetValue(name, out var render), $"no section is called \"{name}\"; there are apply, {string.Join(", ", Entries.Keys)}, {string.Join(", ", Sections.Keys)}");
             var actual = render(world).TrimEnd();
             if (golden) story.Sections[i] = (name, actual);
             else Assert.Equal(text.TrimEnd(), actual);

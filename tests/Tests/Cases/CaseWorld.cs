@@ -25,6 +25,9 @@ internal sealed class CaseWorld
 
     public List<string> Refused { get; } = [];
 
+    /// <summary>The pod whose sidecar serves: the one named, or the first.</summary>
+    public ProxyNode Server => pods[server.Length > 0 ? server : pods.Keys.First()];
+
     /// <summary>The name of the pod at an address, for all pods of the topology.</summary>
     public Dictionary<string, string> PodsByAddress { get; } = [];
 
@@ -61,7 +64,7 @@ internal sealed class CaseWorld
 
     public ProxyConfiguration ForCaller() => translator.For(builder.Build(), caller);
 
-    public ProxyConfiguration ForServer() => translator.For(builder.Build(), pods[server.Length > 0 ? server : pods.Keys.First()]);
+    public ProxyConfiguration ForServer() => translator.For(builder.Build(), Server);
 
     public ProxyConfiguration ForGateway() => translator.For(builder.Build(), Node(
         "ingress", "istio-system", "10.8.8.8", Locality.None, LabelSet.Of([new("istio", "ingressgateway"), new("app", "istio-ingressgateway")]), true));

@@ -19,7 +19,7 @@ internal sealed record ServerPolicies(ImmutableArray<HttpFilter> HttpFilters, Im
         // What is over the limit costs no check.
         http.AddRange(RateLimits.Http(policies.LimitsFor(view.Shape.Namespace, view.Shape.Labels, attached)));
         http.AddRange(ExternalAccess.Http(access, view));
-        if (Tokens.Filter(tokens, view.World.FetchedKeys) is { } filter) http.Add(filter);
+        if (Tokens.Filter(tokens, view.World.FetchedKeys, routesByClaims: view.Shape.Kind.IsGateway) is { } filter) http.Add(filter);
         http.AddRange(Access.Http(access, view.Mesh));
         return new(http.ToImmutable(), [.. ExternalAccess.Tcp(access, view), .. Access.Tcp(access, view.Mesh, "tcp.")]);
     }

@@ -16,7 +16,8 @@ internal static class Tokens
     // Stands in while the real keys cannot be had: tokens are refused, never believed.
     private const string NoKeys = """{"keys":[{"kty":"oct","kid":"none","alg":"HS256","k":"AA"}]}""";
 
-    public static HttpFilter? Filter(ImmutableArray<RequestAuthentication> policies, IReadOnlyDictionary<string, string> fetchedKeys)
+    /// <param name="routesByClaims">The route is looked for again once the claims are known: a gateway's rules may name them.</param>
+    public static HttpFilter? Filter(ImmutableArray<RequestAuthentication> policies, IReadOnlyDictionary<string, string> fetchedKeys, bool routesByClaims)
     {
         var rules = policies.SelectMany(policy => policy.Rules).ToImmutableArray();
         if (rules.IsEmpty) return null;
@@ -27,7 +28,7 @@ internal static class Tokens
         for (var i = 0; i < rules.Length; i++)
         {
             var name = $"origins-{i}";
-            filter.Providers[name] = Provider(rules[i], fetchedKeys);
+            filter.Providers[name] = Provider(rules[i], fetchedKeys, routesByClaims);
             any.Requirements.Add(new JwtRequirement { ProviderName = name });
             each.Requirements.Add(new JwtRequirement { RequiresAny = new() { Requirements = { new JwtRequirement { ProviderName = name }, Missing } } });
         }
@@ -81,7 +82,7 @@ internal static class Tokens
 
     private static JwtRequirement Missing => new() { AllowMissing = new Empty() };
 
-    private static JwtProvider Provider(JwtRule rule, IReadOnlyDictionary<string, string> fetchedKeys)
+    private static JwtProvider Provider(JwtRule rule, IReadOnlyDictionary<string, string> fetchedKeys, bool routesByClaims)
     {
         var made = new JwtProvider
         {
@@ -90,6 +91,7 @@ internal static class Tokens
             Forward = rule.ForwardsToken,
             ForwardPayloadHeader = rule.PayloadHeader,
             PayloadInMetadata = PayloadKey,
+            ClearRouteCache = routesByClaims,
             NormalizePayloadInMetadata = new() { SpaceDelimitedClaims = { rule.SpaceDelimitedClaims.IsEmpty ? ["scope", "permission"] : rule.SpaceDelimitedClaims } },
         };
         made.Audiences.Add(rule.Audiences);
