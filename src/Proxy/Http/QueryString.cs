@@ -49,6 +49,13 @@ internal static class QueryString
         return kept.WrittenSpan;
     }
 
+    /// <summary>The query with this as the only parameter of that name, behind the others.</summary>
+    public static ReadOnlySpan<byte> With(ReadOnlySpan<byte> query, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        var others = Without(query, name);
+        return (byte[])[.. others, others.IsEmpty ? (byte)'?' : (byte)'&', .. name, (byte)'=', .. value];
+    }
+
     /// <summary>Undoes percent-encoding. <paramref name="room"/> must be as long as the text.</summary>
     public static ReadOnlySpan<byte> Decode(ReadOnlySpan<byte> text, Span<byte> room)
     {

@@ -17,10 +17,17 @@ internal sealed record AuthorizerVerdict(bool IsAllowed)
     /// <summary>For the denial's answer, or for the request that goes on.</summary>
     public ImmutableArray<(string Name, string Value, bool Append)> Headers { get; init; } = [];
     public ImmutableArray<string> HeadersToRemove { get; init; } = [];
-    /// <summary>Added to the upstream's answer when the request was let through.</summary>
-    public ImmutableArray<KeyValuePair<string, string>> ResponseHeaders { get; init; } = [];
-    /// <summary>False: a value holds what no HTTP field can, and would read as a field that the authorizer never named.</summary>
-    public bool IsCarriable => Headers.All(header => AnswerFields.IsValue(header.Value)) && ResponseHeaders.All(header => AnswerFields.IsValue(header.Value));
+    /// <summary>For the upstream's answer when the request was let through: beside what it has of that name, or in its place.</summary>
+    public ImmutableArray<(string Name, string Value, bool Append)> ResponseHeaders { get; init; } = [];
+    /// <summary>Query parameters to be set, then those to be taken out.</summary>
+    public ImmutableArray<KeyValuePair<string, string>> ParametersToSet { get; init; } = [];
+    public ImmutableArray<string> ParametersToRemove { get; init; } = [];
+    /// <summary>What rules and logs may read as metadata of the filter.</summary>
+    public MetadataValue? Metadata { get; init; }
+    /// <summary>False: a value holds what no HTTP field or request line can, and would read as one that the authorizer never named.</summary>
+    public bool IsCarriable => Headers.Concat(ResponseHeaders).All(header => AnswerFields.IsValue(header.Value)) && ParametersToSet.All(one => IsQueryPart(one.Key) && IsQueryPart(one.Value));
+
+    private static bool IsQueryPart(string text) => !text.AsSpan().ContainsAnyInRange('\0', ' ') && text.AsSpan().IndexOfAny('&', '#', '\x7f') < 0;
 }
 
 /// <summary>The gRPC form of Envoy's external authorization (envoy.service.auth.v3), as bytes.</summary>
@@ -59,6 +66,7 @@ internal static class AuthorizerMessages
     {
         var (code, hasStatus) = (0UL, false);
         AuthorizerVerdict? denied = null, allowed = null;
+        MetadataValue? metadata = null;
         var reader = new FieldReader(bytes);
         while (reader.Next())
         {
@@ -67,11 +75,15 @@ internal static class AuthorizerMessages
                 case 1: (code, hasStatus) = (CodeOf(reader.Content), true); break;
                 case 2: denied = Denied(reader.Content); break;
                 case 3: allowed = Allowed(reader.Content); break;
+                case 4:
+                    metadata = StructReader.Read(reader.Content);
+                    if (metadata is null) return null;
+                    break;
             }
         }
         if (reader.IsBroken || denied is { IsCarriable: false } || allowed is { IsCarriable: false }) return null;
-        if (code != 0) return denied ?? new(false);
-        return hasStatus || allowed is not null || bytes.IsEmpty ? allowed ?? new(true) : null;
+        if (code == 0 && !hasStatus && allowed is null && !bytes.IsEmpty) return null;
+        return (code != 0 ? denied ?? new(false) : allowed ?? new(true)) with { Metadata = metadata };
     }
 
     /// <summary>The request's fields that the authorizer may see; of one name with several values, one with commas.</summary>
@@ -130,7 +142,8 @@ internal static class AuthorizerMessages
 
     private static AuthorizerVerdict Allowed(ReadOnlySpan<byte> bytes)
     {
-        var (headers, removed, response) = (ImmutableArray.CreateBuilder<(string, string, bool)>(), ImmutableArray.CreateBuilder<string>(), ImmutableArray.CreateBuilder<KeyValuePair<string, string>>());
+        var (headers, removed, response) = (ImmutableArray.CreateBuilder<(string, string, bool)>(), ImmutableArray.CreateBuilder<string>(), ImmutableArray.CreateBuilder<(string, string, bool)>());
+        var (set, unset) = (ImmutableArray.CreateBuilder<KeyValuePair<string, string>>(), ImmutableArray.CreateBuilder<string>());
         var reader = new FieldReader(bytes);
         while (reader.Next())
         {
@@ -138,13 +151,30 @@ internal static class AuthorizerMessages
             {
                 case 2: headers.Add(Header(reader.Content)); break;
                 case 5: removed.Add(reader.Text); break;
-                case 6: var (name, value, _) = Header(reader.Content); response.Add(new(name, value)); break;
+                case 6: response.Add(Header(reader.Content)); break;
+                case 7: set.Add(Parameter(reader.Content)); break;
+                case 8: unset.Add(reader.Text); break;
             }
         }
-        return new(true) { Headers = headers.ToImmutable(), HeadersToRemove = removed.ToImmutable(), ResponseHeaders = response.ToImmutable() };
+        return new(true)
+        {
+            Headers = headers.ToImmutable(), HeadersToRemove = removed.ToImmutable(), ResponseHeaders = response.ToImmutable(), ParametersToSet = set.ToImmutable(), ParametersToRemove = unset.ToImmutable(),
+        };
     }
 
-    // HeaderValueOption: the header, "append" as a wrapped bool, and the newer action (0 appends, 2 and 3 overwrite).
+    private static KeyValuePair<string, string> Parameter(ReadOnlySpan<byte> bytes)
+    {
+        var (key, value) = ("", "");
+        var reader = new FieldReader(bytes);
+        while (reader.Next())
+        {
+            if (reader.Field == 1) key = reader.Text;
+            else if (reader.Field == 2) value = reader.Text;
+        }
+        return new(key, value);
+    }
+
+    // HeaderValueOption: the header, and "append" as a wrapped bool. Without it a field replaces what the caller sent of that name, so that nobody forges it.
     private static (string Name, string Value, bool Append) Header(ReadOnlySpan<byte> bytes)
     {
         var (name, value, append) = ("", "", false);

@@ -12,7 +12,7 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
 {
     private const int AnswerBytesMax = 64 * 1024;
     private const int BodyBytesMax = 16 * 1024 * 1024;
-    private const string ResponseHeadersKey = "mesh.ext_authz.response_headers";
+    private const string AddedKey = "mesh.ext_authz.added_to_response", SetKey = "mesh.ext_authz.set_in_response", MetadataName = "envoy.filters.http.ext_authz";
 
     private static readonly TimeSpan TimeoutWhenUnset = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan BodyWaitMax = TimeSpan.FromSeconds(10);
@@ -37,7 +37,8 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
 
     public override void OnResponse(Exchange exchange)
     {
-        foreach (var (name, value) in AnswerFields.Kept(exchange, ResponseHeadersKey)) exchange.Response.Headers.Append(name, value);
+        foreach (var (name, value) in AnswerFields.Kept(exchange, AddedKey)) exchange.Response.Headers.Append(name, value);
+        foreach (var (name, value) in AnswerFields.Kept(exchange, SetKey)) exchange.Response.Headers.Set(name, value);
     }
 
     private async ValueTask<Failure?> AskAsync(Exchange exchange, ImmutableDictionary<string, string> context)
@@ -61,6 +62,7 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
             if (settings.FailOpenHeaderAdd) exchange.Request.Headers.Set(FailedOpen, "true"u8);
             return null;
         }
+        foreach (var (key, value) in verdict.Metadata?.Fields ?? []) exchange.SetMetadata(MetadataName, key, value);
         if (!verdict.IsAllowed) return Denial(verdict);
 
         Apply(exchange, verdict);
@@ -110,13 +112,13 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
     private AuthorizerVerdict Permission(SideAnswer reply)
     {
         var headers = ImmutableArray.CreateBuilder<(string, string, bool)>();
-        var response = ImmutableArray.CreateBuilder<KeyValuePair<string, string>>();
+        var response = ImmutableArray.CreateBuilder<(string, string, bool)>();
         foreach (var field in reply.Head.Headers)
         {
             var (name, value) = (Encoding.Latin1.GetString(field.Name).ToLowerInvariant(), Encoding.Latin1.GetString(field.Value));
             if (settings.AllowedUpstreamHeaders.Any(match => match.IsMatch(name))) headers.Add((name, value, false));
             else if (settings.AllowedUpstreamHeadersToAppend.Any(match => match.IsMatch(name))) headers.Add((name, value, true));
-            if (settings.AllowedClientHeadersOnSuccess.Any(match => match.IsMatch(name))) response.Add(new(name, value));
+            if (settings.AllowedClientHeadersOnSuccess.Any(match => match.IsMatch(name))) response.Add((name, value, true));
         }
         return new(true) { Headers = headers.ToImmutable(), ResponseHeaders = response.ToImmutable() };
     }
@@ -148,9 +150,15 @@ internal sealed class ExternalAuthorization(ExternalAuthorizationFilter filter) 
             // Joined to what the caller sent; where it sent nothing there is nothing to join it to.
             else if (request.Headers.GetJoined(header) is { } before) request.Headers.Set(header, Encoding.Latin1.GetBytes($"{before},{value}"));
         }
-        if (settings.ClearRouteCache && (!verdict.Headers.IsEmpty || !verdict.HeadersToRemove.IsEmpty)) exchange.RouteIsStale = true;
-        AnswerFields.Keep(exchange, ResponseHeadersKey, verdict.ResponseHeaders);
+        foreach (var (key, value) in verdict.ParametersToSet) SetQuery(request, QueryString.With(request.Query, Encoding.UTF8.GetBytes(key), Encoding.UTF8.GetBytes(value)));
+        foreach (var key in verdict.ParametersToRemove) SetQuery(request, QueryString.Without(request.Query, Encoding.UTF8.GetBytes(key)));
+        var changed = !verdict.Headers.IsEmpty || !verdict.HeadersToRemove.IsEmpty || !verdict.ParametersToSet.IsEmpty || !verdict.ParametersToRemove.IsEmpty;
+        if (settings.ClearRouteCache && changed) exchange.RouteIsStale = true;
+        AnswerFields.Keep(exchange, AddedKey, verdict.ResponseHeaders.Where(field => field.Append).Select(field => KeyValuePair.Create(field.Name, field.Value)));
+        AnswerFields.Keep(exchange, SetKey, verdict.ResponseHeaders.Where(field => !field.Append).Select(field => KeyValuePair.Create(field.Name, field.Value)));
     }
+
+    private static void SetQuery(RequestHead request, ReadOnlySpan<byte> query) => request.SetPath([.. request.PathOnly, .. query]);
 
     private static Failure Denial(AuthorizerVerdict verdict)
     {

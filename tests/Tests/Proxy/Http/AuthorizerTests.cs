@@ -30,10 +30,13 @@ public sealed class AuthorizerTests
     {
         static FieldWriter Field(string name, string value, bool append) => new FieldWriter().Message(1, new FieldWriter().Text(1, name).Text(2, value)).Message(2, new FieldWriter().Varint(1, append ? 1UL : 0));
         var message = new FieldWriter().Message(1, new FieldWriter()).Message(3, new FieldWriter()
-            .Message(2, Field("host", "other.test", false)).Message(2, Field("x-team", "b", true)).Message(2, Field("x-user", "bob", false)).Text(5, "x-secret")).ToArray();
+            .Message(2, Field("host", "other.test", false)).Message(2, Field("x-team", "b", true)).Message(2, Field("x-user", "bob", false)).Text(5, "x-secret")
+            .Message(6, Field("connection-id", "mine", false)).Entry(7, "user", "bob").Text(8, "token")).ToArray();
         var verdict = $"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 0\r\ncontent-length: {5 + message.Length}\r\n\r\n\0\0\0\0{(char)message.Length}{Encoding.Latin1.GetString(message)}";
-        var seen = Call(Settings() with { UseGrpc = true }, verdict, "GET / HTTP/1.1\r\nHost: a\r\nx-team: a\r\nx-user: eve\r\nx-secret: 1\r\n\r\n", out _);
+        var seen = Call(Settings() with { UseGrpc = true }, verdict, "GET /?a=%20&user=eve&token=x HTTP/1.1\r\nHost: a\r\nx-team: a\r\nx-user: eve\r\nx-secret: 1\r\n\r\n", out _);
         foreach (var field in (string[])["host: other.test", "x-team: a,b", "x-user: bob"]) Assert.Contains($"\r\n{field}\r\n", seen);
+        Assert.Contains("GET /?a=%20&user=bob HTTP/1.1\r\n", seen);
+        Assert.Single(seen.Split("\r\n"), line => line.StartsWith("connection-id:", StringComparison.Ordinal) && line.EndsWith("mine", StringComparison.Ordinal));
         foreach (var gone in (string[])["host: a\r\n", "eve", "x-secret"]) Assert.DoesNotContain(gone, seen);
     }
 
