@@ -53,6 +53,9 @@ public sealed class ChunkedDecoder(HttpLimits limits)
     {
         consumed = 0;
         data = default;
+        // A body that was broken once stays so: what lies behind the break is no chunk, however much it looks like one.
+        if (!Error.IsNone) return ChunkedStatus.Error;
+
         while (_state != State.Done)
         {
             var rest = input[consumed..];

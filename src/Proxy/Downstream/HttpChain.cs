@@ -20,7 +20,8 @@ internal sealed class HttpChain
             RequestLineBytesMax = (int)Math.Clamp(settings.RequestHeadersKibMax, 1, 8192) * 1024,
             FieldCountMax = (int)Math.Clamp(settings.HeadersCountMax, 1, 10_000),
             AcceptHttp10 = settings.Http1.AcceptHttp10,
-            JoinRepeatedHost = true,
+            // Where strangers call, two Hosts are an attack; a sidecar's own application is met as Istio's meets it.
+            JoinRepeatedHost = !worker.Node.IsGateway,
             RefuseUnderscores = settings.UnderscoreHeaders == UnderscoreHeaders.RejectRequest,
         };
         MeshLimits = Limits with { FieldCountMax = Limits.FieldCountMax + 32, HeadBytesMax = Limits.HeadBytesMax + 16 * 1024 };

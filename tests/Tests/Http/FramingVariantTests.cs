@@ -13,6 +13,9 @@ public sealed partial class FramingVariantTests
 {
     public static TheoryData<string> Names => [.. Lines.Select(line => line[0])];
 
+    /// <summary>Name, bytes, and what the connection comes to.</summary>
+    internal static IEnumerable<(string Name, byte[] Bytes, string Expected)> All => Lines.Select(line => (line[0], BytesOf(line[1]), line[2]));
+
     private static List<string[]> Lines { get; } =
         [.. File.ReadLines(Path.Combine(Source.Root, "tests/Tests/Http/framing-variants.tsv")).Select(line => line.Split('\t'))];
 

@@ -16,11 +16,11 @@ internal sealed class ProxyRig : IDisposable
 {
     public static readonly IPEndPoint ProxyAddress = new(IPAddress.Loopback, 15001), ServerAddress = new(IPAddress.Loopback, 8080);
 
-    public ProxyRig(SimConditions? conditions = null, int seed = 7, int bodyBytesPerSecondMin = 0)
+    public ProxyRig(SimConditions? conditions = null, int seed = 7, int bodyBytesPerSecondMin = 0, bool isGateway = false)
     {
         Network = new(seed, conditions ?? SimConditions.Calm);
         Loop = Network.CreateLoop();
-        Worker = new(0, Loop, new NoTls(), new() { Id = "sidecar~10.0.0.1~test.default~default.svc.cluster.local", Cluster = "test.default", RequestBodyBytesPerSecondMin = bodyBytesPerSecondMin }, new(), NullLogger.Instance);
+        Worker = new(0, Loop, new NoTls(), new() { Id = "sidecar~10.0.0.1~test.default~default.svc.cluster.local", Cluster = "test.default", RequestBodyBytesPerSecondMin = bodyBytesPerSecondMin, IsGateway = isGateway }, new(), NullLogger.Instance);
         Listeners = new(Worker, new(1000));
     }
 
