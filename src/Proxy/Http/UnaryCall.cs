@@ -28,12 +28,13 @@ internal static class UnaryCall
     }
 
     /// <param name="method">"/package.Service/Method".</param>
+    /// <param name="authority">A host, or a cluster: strict servers refuse <c>outbound|80||name</c> for a host, so only the name is said.</param>
     public static RequestHead Head(string method, string authority)
     {
         var head = new RequestHead { Version = Mesh.Http.HttpVersion.Http2, AcceptsTrailers = true };
         head.SetMethod(Method.Post);
         head.SetPath(Encoding.Latin1.GetBytes(method));
-        head.SetAuthority(Encoding.Latin1.GetBytes(authority));
+        head.SetAuthority(Encoding.Latin1.GetBytes(authority[(authority.LastIndexOf('|') + 1)..]));
         head.Headers.Append(KnownHeader.ContentType, "application/grpc"u8);
         return head;
     }
