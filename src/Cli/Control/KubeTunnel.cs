@@ -11,38 +11,64 @@ internal static class KubeTunnel
     private const int ControlPlanePort = 15014;
 
     /// <returns>Null when there is no kubeconfig.</returns>
-    public static HttpMessageHandler? ToControlPlane(Invocation invocation)
-    {
-        if (Client(invocation) is not { } kube) return null;
-
-        var space = invocation.Text("istioNamespace");
-        return Handler(kube, async cancel =>
-        {
-            var pods = await kube.CoreV1.ListNamespacedPodAsync(space, labelSelector: "app=istiod", cancellationToken: cancel);
-            // A replica that is about to end may refuse: any other will do.
-            var pod = pods.Items.FirstOrDefault(p => p.Metadata.DeletionTimestamp is null && p.Status?.Phase == "Running")
-                ?? throw new ControlPlaneException($"no running pod with the label app=istiod in namespace {space}: is the mesh installed? (`meshctl install`, or -i for another namespace)");
-            return (pod.Metadata.Name, space, ControlPlanePort);
-        });
-    }
+    public static HttpMessageHandler? ToControlPlane(Invocation invocation) =>
+        Streams(invocation, ControlPlane(invocation, ControlPlanePort)) is { } open ? Handler(open) : null;
 
     /// <param name="pod">[type/]name[.namespace]; a type is resolved to one of its pods.</param>
     /// <returns>Null when there is no kubeconfig.</returns>
-    public static HttpMessageHandler? ToPod(Invocation invocation, string pod, int port)
+    public static HttpMessageHandler? ToPod(Invocation invocation, string pod, int port) =>
+        Streams(invocation, Named(pod, invocation.NamespaceOr("default"), port)) is { } open ? Handler(open) : null;
+
+    /// <summary>A pod of the control plane.</summary>
+    public static PodChoice ControlPlane(Invocation invocation, int port) => Labelled("app=istiod", invocation.Text("istioNamespace"), port, "is the mesh installed? (`meshctl install`, or -i for another namespace)");
+
+    /// <summary>Any running pod with these labels. A pod that is about to end may refuse: any other will do.</summary>
+    public static PodChoice Labelled(string selector, string space, int port, string remedy) => async (kube, cancel) =>
+    {
+        var pods = await kube.CoreV1.ListNamespacedPodAsync(space, labelSelector: selector, cancellationToken: cancel);
+        var pod = pods.Items.FirstOrDefault(p => p.Metadata.DeletionTimestamp is null && p.Status?.Phase == "Running")
+            ?? throw new ControlPlaneException($"no running pod with the label {selector} in namespace {space}: {remedy}");
+        return (pod.Metadata.Name, space, port);
+    };
+
+    public static PodChoice Named(string pod, string defaultSpace, int port) => async (kube, cancel) =>
+    {
+        var (type, name, space) = PodName.Parse(pod, defaultSpace);
+        if (type is "" or "pod" or "pods") return (name, space, port);
+
+        var pods = await kube.CoreV1.ListNamespacedPodAsync(space, cancellationToken: cancel);
+        var owned = pods.Items.FirstOrDefault(p => p.Metadata.Name.StartsWith(name + "-", StringComparison.Ordinal) && p.Status?.Phase == "Running")
+            ?? throw new ControlPlaneException($"no running pod of {type}/{name} in namespace {space}");
+        return (owned.Metadata.Name, space, port);
+    };
+
+    /// <returns>Opens one connection each time it is called; null when there is no kubeconfig.</returns>
+    public static Func<CancellationToken, Task<Stream>>? Streams(Invocation invocation, PodChoice choose)
     {
         if (Client(invocation) is not { } kube) return null;
 
-        return Handler(kube, async cancel =>
+        return async cancel =>
         {
-            var (type, name, space) = PodName.Parse(pod, invocation.NamespaceOr("default"));
-            if (type is "" or "pod" or "pods") return (name, space, port);
-
-            var pods = await kube.CoreV1.ListNamespacedPodAsync(space, cancellationToken: cancel);
-            var owned = pods.Items.FirstOrDefault(p => p.Metadata.Name.StartsWith(name + "-", StringComparison.Ordinal) && p.Status?.Phase == "Running")
-                ?? throw new ControlPlaneException($"no running pod of {type}/{name} in namespace {space}");
-            return (owned.Metadata.Name, space, port);
-        });
+            try
+            {
+                var (pod, space, port) = await choose(kube, cancel);
+                var socket = await kube.WebSocketNamespacedPodPortForwardAsync(pod, space, [port], "v4.channel.k8s.io", cancellationToken: cancel);
+                var demuxer = new StreamDemuxer(socket, StreamType.PortForward);
+                demuxer.Start();
+                return demuxer.GetStream((byte?)0, (byte?)0);
+            }
+            catch (k8s.Autorest.HttpOperationException e)
+            {
+                throw new ControlPlaneException($"the cluster refuses: {(e.Response.StatusCode == HttpStatusCode.Forbidden ? "you may not forward ports to this pod" : e.Response.Content)}", e);
+            }
+            catch (HttpRequestException e)
+            {
+                throw new ControlPlaneException($"the cluster does not answer: {e.Message}", e);
+            }
+        };
     }
+
+    private static SocketsHttpHandler Handler(Func<CancellationToken, Task<Stream>> open) => new() { UseProxy = false, ConnectCallback = async (_, cancel) => await open(cancel) };
 
     private static Kubernetes? Client(Invocation invocation)
     {
@@ -58,24 +84,8 @@ internal static class KubeTunnel
             throw new ControlPlaneException($"{file}: {e.Message}", e);
         }
     }
-
-    private static SocketsHttpHandler Handler(Kubernetes kube, Func<CancellationToken, Task<(string Pod, string Namespace, int Port)>> find) => new()
-    {
-        UseProxy = false,
-        ConnectCallback = async (_, cancel) =>
-        {
-            try
-            {
-                var (pod, space, port) = await find(cancel);
-                var socket = await kube.WebSocketNamespacedPodPortForwardAsync(pod, space, [port], "v4.channel.k8s.io", cancellationToken: cancel);
-                var demuxer = new StreamDemuxer(socket, StreamType.PortForward);
-                demuxer.Start();
-                return demuxer.GetStream((byte?)0, (byte?)0);
-            }
-            catch (k8s.Autorest.HttpOperationException e)
-            {
-                throw new ControlPlaneException($"the cluster refuses: {(e.Response.StatusCode == HttpStatusCode.Forbidden ? "you may not forward ports to this pod" : e.Response.Content)}", e);
-            }
-        },
-    };
 }
+
+/// <summary>Which pod, and which of its ports.</summary>
+/// <exception cref="ControlPlaneException">There is none; the message says what to do.</exception>
+internal delegate Task<(string Pod, string Namespace, int Port)> PodChoice(Kubernetes kube, CancellationToken cancel);

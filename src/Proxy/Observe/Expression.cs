@@ -104,7 +104,7 @@ internal sealed class Expression
             if (op == "==") return ExpressionValue.Of(first.Equals(second));
             if (op == "!=") return ExpressionValue.Of(!first.Equals(second));
             if (first.IsNumber && second.IsNumber) return Numbers(first.Number, second.Number);
-            if (first.Text is { } a && second.Text is { } b) return op == "+" ? ExpressionValue.Of(a + b) : Order(string.CompareOrdinal(a, b));
+            if (first.Text is { } a && second.Text is { } b) return op == "+" ? ExpressionValue.Error : Order(string.CompareOrdinal(a, b)); // Envoy does not join texts
             return ExpressionValue.Error;
         }
 

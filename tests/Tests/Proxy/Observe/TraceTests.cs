@@ -70,6 +70,8 @@ public sealed class TraceTests
 
     [Theory]
     [InlineData("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n", 100u)]
+    [InlineData("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n", 0u)]
+    [InlineData("traceparent: 00-00000000000000000000000000000000-b7ad6b7169203331-01\r\n", 100u)]
     [InlineData("", 0u)]
     public void What_is_not_sampled_is_not_reported(string header, uint percent)
     {
@@ -140,6 +142,30 @@ public sealed class TraceTests
         var call = spans.Single(span => span.TryGetProperty("parentId", out var parent) && parent.GetString() == root.GetProperty("id").GetString());
         Assert.Equal("CLIENT", call.GetProperty("kind").GetString());
         Assert.Contains(spans, span => span.TryGetProperty("parentId", out var parent) && parent.GetString() == call.GetProperty("id").GetString());
+    }
+
+    [Theory]
+    [InlineData("b3: 80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1", "80f198ee56343ba864fe8b2a57d3eff7", "e457b5a2e4d86bd1")]
+    [InlineData("b3: 64fe8b2a57d3eff7-e457b5a2e4d86bd1-d-05e3ac9a4f6e3b90", "64fe8b2a57d3eff7", "e457b5a2e4d86bd1")]
+    [InlineData("b3: 64fe8b2a57d3eff7-e457b5a2e4d86bd1-0", null, null)]
+    [InlineData("b3: 0", null, null)]
+    [InlineData("b3: bad", null, null)]
+    [InlineData("b3: 64fe8b2a57d3eff7-e457b5a2e4d86bd1-x", null, null)]
+    [InlineData("x-b3-traceid: 463ac35c9f6413ad\r\nx-b3-spanid: a2fb4a1d1a96d312", "463ac35c9f6413ad", "a2fb4a1d1a96d312")]
+    [InlineData("x-b3-traceid: 463ac35c9f6413ad\r\nx-b3-spanid: yy", null, null)]
+    public void Zipkin_goes_on_with_the_trace_that_its_caller_names_and_makes_none_of_what_it_cannot_read(string header, string? trace, string? parent)
+    {
+        using var rig = new TraceRig(settings => settings with
+        {
+            Provider = TraceProvider.Zipkin, Cluster = "collector", Endpoint = "/api/v2/spans", Hostname = "zipkin.demo", SharedSpan = false, Propagation = TraceHeaders.B3,
+        }, "frontend", "backend");
+        rig.StartCollector();
+
+        rig.Call($"GET / HTTP/1.1\r\nhost: frontend\r\n{header}\r\n\r\n");
+
+        var spans = rig.Reports.SelectMany(report => JsonDocument.Parse(report.Body).RootElement.EnumerateArray()).ToList();
+        Assert.Equal(trace is null ? [] : [trace], spans.Select(span => span.GetProperty("traceId").GetString()).Distinct());
+        Assert.Equal(trace is null ? 0 : 1, spans.Count(span => span.GetProperty("parentId").GetString() == parent));
     }
 
     [Fact]
