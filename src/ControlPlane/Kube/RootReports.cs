@@ -63,8 +63,10 @@ internal sealed class RootReports(KubeApi api, CertificateAuthority authority, F
             Trouble(problem ?? $"their Leases cannot be listed: {answer}");
             return;
         }
+        var leases = answer.Body.At("items").Objects().ToList();
+        foreach (var gone in seen.Keys.Except(leases.Select(lease => lease.At("metadata", "name").Text() ?? "")).ToList()) seen.Remove(gone);
         var reports = ImmutableArray.CreateBuilder<ReplicaReport>();
-        foreach (var lease in answer.Body.At("items").Objects())
+        foreach (var lease in leases)
         {
             var replica = lease.At("spec", "holderIdentity").Text() ?? "";
             if (replica == self) continue;
