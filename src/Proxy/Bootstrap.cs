@@ -37,6 +37,8 @@ internal sealed record Bootstrap
     /// <summary>Ready-made certificate files (cert-chain.pem, key.pem, root-cert.pem) instead of the CA; null when there are none.</summary>
     public string? CertificateFiles { get; init; }
     public required TimeSpan CertificateLifetime { get; init; }
+    /// <summary>Null: keys are ECDSA P-256.</summary>
+    public int? RsaKeyBits { get; init; }
 
     public required int LoopCount { get; init; }
     /// <summary>Where the ports beside the traffic are opened when several proxies share a machine; null: the admin's on loopback, the others everywhere.</summary>
@@ -126,6 +128,7 @@ internal sealed record Bootstrap
             TokenPath = env.Text("ISTIO_TOKEN_PATH") ?? "/var/run/secrets/tokens/istio-token",
             CertificateFiles = readFile(Path.Combine(files, "cert-chain.pem")) is null ? null : files,
             CertificateLifetime = env.Duration("SECRET_TTL") ?? TimeSpan.FromHours(24),
+            RsaKeyBits = RsaBits(env),
             LoopCount = LoopCountOf(flags, env, config),
             AdminPort = Port(config, "proxyAdminPort") ?? 15000,
             StatusAddress = env.Text("STATUS_ADDRESS") is not { } status ? null : System.Net.IPAddress.TryParse(status, out var ip) ? ip
@@ -182,6 +185,15 @@ internal sealed record Bootstrap
 
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var rate)
             ? rate : throw new BootstrapException($"REQUEST_BODY_BYTES_PER_SECOND_MIN: '{text}' is no number of bytes; give one, or 0 for no minimum");
+    }
+
+    // Istio's names: there RSA is what one gets unless ECDSA is asked for; here it is asked for by its size.
+    private static int? RsaBits(Environment env)
+    {
+        if (env.Text("WORKLOAD_RSA_KEY_SIZE") is not { } text || env.Text("ECC_SIGNATURE_ALGORITHM") is { Length: > 0 }) return null;
+
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var bits) && bits is >= Control.WorkloadKey.RsaBitsMin and <= Control.WorkloadKey.RsaBitsMax && bits % 8 == 0
+            ? bits : throw new BootstrapException($"WORKLOAD_RSA_KEY_SIZE: '{text}' is no size of an RSA key; give 2048, 3072 or 4096, or leave it out for ECDSA P-256");
     }
 
     /// <summary>The whole cores the container may use, at least one.</summary>

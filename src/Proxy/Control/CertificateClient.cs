@@ -94,7 +94,7 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
     {
         try
         {
-            using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            using var key = WorkloadKey.Create(bootstrap.RsaKeyBits);
             using var channel = GrpcChannels.Create(bootstrap.CaAddress, bootstrap.CaTls, bootstrap.CaAddress[..bootstrap.CaAddress.LastIndexOf(':')], bootstrap.DiscoveryRootPath, () => _deliveredPem);
             var headers = GrpcChannels.Credentials(bootstrap.TokenPath, Bootstrap.Text(bootstrap.Metadata, "CLUSTER_ID") ?? "");
             var reply = await new IstioCertificateService.IstioCertificateServiceClient(channel).CreateCertificateAsync(
@@ -112,31 +112,22 @@ internal sealed class CertificateClient(Bootstrap bootstrap, SnapshotKeeper keep
         }
     }
 
-    private IstioCertificateRequest Wish(ECDsa key)
+    private IstioCertificateRequest Wish(WorkloadKey key)
     {
-        var wish = new IstioCertificateRequest { Csr = Csr(key), ValidityDuration = (long)bootstrap.CertificateLifetime.TotalSeconds };
+        var wish = new IstioCertificateRequest { Csr = key.RequestPem(bootstrap.Identity), ValidityDuration = (long)bootstrap.CertificateLifetime.TotalSeconds };
         if (Bootstrap.Text(bootstrap.Metadata, "CERT_SIGNER") is { Length: > 0 } signer)
             wish.Metadata = new() { Fields = { ["CertSigner"] = Google.Protobuf.WellKnownTypes.Value.ForString(signer) } };
         return wish;
     }
 
-    private string Csr(ECDsa key)
-    {
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddUri(new(bootstrap.Identity));
-        var request = new CertificateRequest(new X500DistinguishedName(""), key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(names.Build(critical: true));
-        return request.CreateSigningRequestPem();
-    }
-
-    private string? Take(IReadOnlyList<string> chain, ECDsa key)
+    private string? Take(IReadOnlyList<string> chain, WorkloadKey key)
     {
         if (chain.Count == 0) return "the answer holds no certificate";
 
         // Leaf first, root last; each entry may hold several certificates itself.
         var pems = chain.Select(pem => pem.TrimEnd() + "\n").ToList();
         var roots = Roots(pems.Count > 1 ? pems[^1] : "");
-        Install(string.Concat(pems.Count > 1 ? pems.Take(pems.Count - 1) : pems), key.ExportPkcs8PrivateKeyPem() + "\n", roots);
+        Install(string.Concat(pems.Count > 1 ? pems.Take(pems.Count - 1) : pems), key.ToPem(), roots);
         return null;
     }
 
