@@ -13,7 +13,7 @@ internal sealed class FolderMesh(LocalMesh mesh, TimeProvider time)
 
     private readonly Dictionary<string, Running> running = [];
     private readonly byte network = FreeNetwork();
-    private string stamp = "";
+    private string stamp = "", overlay = "";
     private IReadOnlyList<string> problems = [];
 
     public IEnumerable<(LocalEntry Entry, IPAddress Address)> Workloads => running.Values.OrderBy(one => one.Entry.FullName, StringComparer.Ordinal).Select(one => (one.Entry, one.Address));
@@ -68,9 +68,19 @@ internal sealed class FolderMesh(LocalMesh mesh, TimeProvider time)
             running[entry.FullName] = next;
             begun.Add(next);
         }
-        File.WriteAllText(Path.Combine(mesh.Settings.Overlay!, "local.yaml"), string.Join("---\n", running.Values.Select(one => one.Yaml)) + folder.Aside);
+        WriteOverlay(string.Join("---\n", running.Values.Select(one => one.Yaml)) + folder.Aside);
         await mesh.FlushAsync(cancel);
         await Task.WhenAll(begun.Select(one => StartAsync(one, cancel)));
+    }
+
+    /// <summary>At once and only when it differs: the control plane reads while this writes, and half of it would be a mesh without half of its workloads.</summary>
+    private void WriteOverlay(string yaml)
+    {
+        if (yaml == overlay) return;
+        var (made, file) = (Path.Combine(mesh.Settings.Overlay!, "local.new"), Path.Combine(mesh.Settings.Overlay!, "local.yaml"));
+        File.WriteAllText(made, yaml);
+        File.Move(made, file, overwrite: true);
+        overlay = yaml;
     }
 
     private async Task StartAsync(Running one, CancellationToken cancel)

@@ -90,5 +90,5 @@ internal static class SetPath
 
     // Only true, false, null and numbers are more than text here: "--set x=on" means the word.
     private static JsonNode? Scalar(string text) =>
-        text is "true" or "false" or "null" || text.Length > 0 && (char.IsAsciiDigit(text[0]) || text[0] == '-') ? YamlJson.Of(new ScalarNode(default, "", text, false)) : JsonValue.Create(text);
+        text is "true" or "false" or "null" || text.Length > 0 && (char.IsAsciiDigit(text[0]) || text[0] == '-') ? YamlJson.Of(new ScalarNode(default, null, text, false)) : JsonValue.Create(text);
 }

@@ -280,8 +280,8 @@ internal sealed class FolderSource(IReadOnlyList<string> folders, WorldFeed feed
     {
         if (resource["metadata"] is not MapNode meta || meta["creationTimestamp"] is not null and not ScalarNode { IsNull: true }) return resource;
 
-        var stamp = new ScalarNode(meta.Origin, "metadata.creationTimestamp", created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'"), true);
-        var stamped = new MapNode(meta.Origin, meta.Path, [.. meta.Fields.Where(f => f.Key != "creationTimestamp"), new("creationTimestamp", stamp)]);
-        return new(resource.Origin, resource.Path, [.. resource.Fields.Select(f => f.Key == "metadata" ? new KeyValuePair<string, Node>("metadata", stamped) : f)]);
+        var stamp = new ScalarNode(meta.Origin, FieldPath.Of("metadata.creationTimestamp"), created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'"), true);
+        var stamped = new MapNode(meta.Origin, meta.Place, [.. meta.Fields.Where(f => f.Key != "creationTimestamp"), new("creationTimestamp", stamp)]);
+        return new(resource.Origin, resource.Place, [.. resource.Fields.Select(f => f.Key == "metadata" ? new KeyValuePair<string, Node>("metadata", stamped) : f)]);
     }
 }

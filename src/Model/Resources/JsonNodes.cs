@@ -15,7 +15,7 @@ public static class JsonNodes
         return From(document.RootElement, file);
     }
 
-    public static Node From(JsonElement element, string file = "") => Value(element, new(file, 0), IsFrequent(element) ? null : "");
+    public static Node From(JsonElement element, string file = "") => Value(element, new(file, 0), null, tracks: !IsFrequent(element));
 
     // Namespaces, accounts, labels, field names: a cluster says the same few thousand words again and again, and what it says is kept as long as the object is.
     private const int WordCharsMax = 64;
@@ -39,7 +39,7 @@ public static class JsonNodes
         return text;
     }
 
-    private static Node Value(JsonElement element, Origin origin, string? path)
+    private static Node Value(JsonElement element, Origin origin, FieldPath? path, bool tracks)
     {
         switch (element.ValueKind)
         {
@@ -48,19 +48,19 @@ public static class JsonNodes
                 foreach (var property in element.EnumerateObject())
                 {
                     var name = Word(property.Name);
-                    fields.Add(new(name, Value(property.Value, origin, path is null ? null : path.Length == 0 ? name : $"{path}.{name}")));
+                    fields.Add(new(name, Value(property.Value, origin, tracks ? FieldPath.Field(path, name) : null, tracks)));
                 }
-                return new MapNode(origin, path ?? "", fields);
+                return new MapNode(origin, path, fields);
             case JsonValueKind.Array:
                 var items = new List<Node>(element.GetArrayLength());
-                foreach (var item in element.EnumerateArray()) items.Add(Value(item, origin, path is null ? null : $"{path}[{items.Count}]"));
-                return new ListNode(origin, path ?? "", items);
+                foreach (var item in element.EnumerateArray()) items.Add(Value(item, origin, tracks ? FieldPath.Item(path, items.Count) : null, tracks));
+                return new ListNode(origin, path, items);
             case JsonValueKind.String:
-                return new ScalarNode(origin, path ?? "", Word(element.GetString()!), true);
+                return new ScalarNode(origin, path, Word(element.GetString()!), true);
             case JsonValueKind.Null or JsonValueKind.Undefined:
-                return new ScalarNode(origin, path ?? "", "null", false);
+                return new ScalarNode(origin, path, "null", false);
             default:
-                return new ScalarNode(origin, path ?? "", element.GetRawText(), false);
+                return new ScalarNode(origin, path, element.GetRawText(), false);
         }
     }
 }

@@ -52,28 +52,28 @@ public static class Defaults
             items ??= [.. list.Items];
             items[i] = filled;
         }
-        return items is null ? list : new(list.Origin, list.Path, items);
+        return items is null ? list : new(list.Origin, list.Place, items);
     }
 
     private static MapNode With(MapNode map, string name, Node value)
     {
         var fields = map.Fields.Where(f => f.Key != name).Append(KeyValuePair.Create(name, value)).ToList();
-        return new(map.Origin, map.Path, fields);
+        return new(map.Origin, map.Place, fields);
     }
 
     /// <summary>The default stands where its owner stands, so that messages about it point somewhere.</summary>
     private static Node Parse(string text, MapNode owner, string name)
     {
-        var path = owner.Path.Length == 0 ? name : $"{owner.Path}.{name}";
+        var path = FieldPath.Field(owner.Place, name);
         if (text.Length == 0) return new ScalarNode(owner.Origin, path, "", true);
 
         return Move(YamlReader.Read(text, "", out _)[0], owner.Origin, path);
     }
 
-    private static Node Move(Node node, Origin origin, string path) => node switch
+    private static Node Move(Node node, Origin origin, FieldPath path) => node switch
     {
-        MapNode map => new MapNode(origin, path, [.. map.Fields.Select(f => KeyValuePair.Create(f.Key, Move(f.Value, origin, $"{path}.{f.Key}")))]),
-        ListNode list => new ListNode(origin, path, [.. list.Items.Select((item, i) => Move(item, origin, $"{path}[{i}]"))]),
+        MapNode map => new MapNode(origin, path, [.. map.Fields.Select(f => KeyValuePair.Create(f.Key, Move(f.Value, origin, FieldPath.Field(path, f.Key))))]),
+        ListNode list => new ListNode(origin, path, [.. list.Items.Select((item, i) => Move(item, origin, FieldPath.Item(path, i)))]),
         ScalarNode scalar => new ScalarNode(origin, path, scalar.Text, scalar.IsQuoted),
         _ => node,
     };

@@ -20,16 +20,16 @@ public static class ProxyNodes
 
     private static ProxyNode? Parse(Proto.Node node) => ProxyNode.Parse(
         node.Id, node.Cluster, new(node.Locality?.Region ?? "", node.Locality?.Zone ?? "", node.Locality?.SubZone ?? ""),
-        node.Metadata is null ? null : Map(node.Metadata, ""));
+        node.Metadata is null ? null : Map(node.Metadata, null));
 
-    private static MapNode Map(Struct from, string path) => new(
+    private static MapNode Map(Struct from, FieldPath? path) => new(
         new("node", 0), path, [.. from.Fields.OrderBy(field => field.Key, StringComparer.Ordinal)
-            .Select(field => new KeyValuePair<string, Yaml.Node>(field.Key, From(field.Value, path.Length == 0 ? field.Key : $"{path}.{field.Key}")))]);
+            .Select(field => new KeyValuePair<string, Yaml.Node>(field.Key, From(field.Value, FieldPath.Field(path, field.Key))))]);
 
-    private static Yaml.Node From(Value value, string path) => value.KindCase switch
+    private static Yaml.Node From(Value value, FieldPath path) => value.KindCase switch
     {
         Value.KindOneofCase.StructValue => Map(value.StructValue, path),
-        Value.KindOneofCase.ListValue => new ListNode(new("node", 0), path, [.. value.ListValue.Values.Select((item, i) => From(item, $"{path}[{i}]"))]),
+        Value.KindOneofCase.ListValue => new ListNode(new("node", 0), path, [.. value.ListValue.Values.Select((item, i) => From(item, FieldPath.Item(path, i)))]),
         Value.KindOneofCase.StringValue => new ScalarNode(new("node", 0), path, value.StringValue, true),
         Value.KindOneofCase.BoolValue => new ScalarNode(new("node", 0), path, value.BoolValue ? "true" : "false", false),
         Value.KindOneofCase.NumberValue => new ScalarNode(new("node", 0), path, value.NumberValue.ToString(System.Globalization.CultureInfo.InvariantCulture), false),

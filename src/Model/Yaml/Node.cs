@@ -7,17 +7,23 @@ public readonly record struct Origin(string File, int Line)
 }
 
 /// <summary>One value of a YAML or JSON document that knows where it stands: file, line and field path.</summary>
-public abstract class Node(Origin origin, string path)
+public abstract class Node(Origin origin, FieldPath? place)
 {
     public Origin Origin { get; } = origin;
 
-    /// <summary>For example <c>spec.http[0].route[1].weight</c>; empty at the top of a document.</summary>
-    public string Path { get; } = path;
+    /// <summary>Null at the top of a document.</summary>
+    public FieldPath? Place { get; } = place;
+
+    /// <summary><see cref="Place"/> as text, for example <c>spec.http[0].route[1].weight</c>; empty at the top. Made anew each time.</summary>
+    public string Path => Place?.ToString() ?? "";
 }
 
 /// <summary>Keys stay in the order in which they were written.</summary>
-public sealed class MapNode(Origin origin, string path, IReadOnlyList<KeyValuePair<string, Node>> fields) : Node(origin, path)
+public sealed class MapNode(Origin origin, FieldPath? place, IReadOnlyList<KeyValuePair<string, Node>> fields) : Node(origin, place)
 {
+    private const int ScannedMax = 32; // beyond so many fields a look goes through an index, made at the first one
+    private Dictionary<string, Node>? index;
+
     public IReadOnlyList<KeyValuePair<string, Node>> Fields { get; } = fields;
 
     /// <returns>Null when the key is absent.</returns>
@@ -25,20 +31,30 @@ public sealed class MapNode(Origin origin, string path, IReadOnlyList<KeyValuePa
     {
         get
         {
+            if (Fields.Count > ScannedMax) return (index ??= MakeIndex()).GetValueOrDefault(key);
+
             foreach (var field in Fields)
                 if (field.Key == key) return field.Value;
             return null;
         }
     }
+
+    /// <summary>Of equal keys the first counts, as in a scan. Two threads may both make it: they make the same.</summary>
+    private Dictionary<string, Node> MakeIndex()
+    {
+        var made = new Dictionary<string, Node>(Fields.Count);
+        foreach (var (name, value) in Fields) made.TryAdd(name, value);
+        return made;
+    }
 }
 
-public sealed class ListNode(Origin origin, string path, IReadOnlyList<Node> items) : Node(origin, path)
+public sealed class ListNode(Origin origin, FieldPath? place, IReadOnlyList<Node> items) : Node(origin, place)
 {
     public IReadOnlyList<Node> Items { get; } = items;
 }
 
 /// <summary>A string, number, boolean or null. <see cref="IsQuoted"/> tells "1" from 1.</summary>
-public sealed class ScalarNode(Origin origin, string path, string text, bool isQuoted) : Node(origin, path)
+public sealed class ScalarNode(Origin origin, FieldPath? place, string text, bool isQuoted) : Node(origin, place)
 {
     public string Text { get; } = text;
     public bool IsQuoted { get; } = isQuoted;

@@ -107,13 +107,13 @@ public static class YamlReader
                 parser.Consume<DocumentStart>();
                 anchors.Clear();
                 nodes = 0;
-                var node = Value(parser, "", 0);
+                var node = Value(parser, null, 0);
                 parser.Consume<DocumentEnd>();
                 if (node is not ScalarNode { IsNull: true }) into.Add(node);
             }
         }
 
-        private Node Value(IParser from, string path, int depth)
+        private Node Value(IParser from, FieldPath? path, int depth)
         {
             if (from.Current is null) from.MoveNext();
             var start = from.Current!.Start;
@@ -134,7 +134,7 @@ public static class YamlReader
             if (from.TryConsume<SequenceStart>(out _))
             {
                 var items = new List<Node>();
-                while (!from.TryConsume<SequenceEnd>(out _)) items.Add(Value(from, $"{path}[{items.Count}]", depth + 1));
+                while (!from.TryConsume<SequenceEnd>(out _)) items.Add(Value(from, FieldPath.Item(path, items.Count), depth + 1));
                 return new ListNode(origin, path, items);
             }
 
@@ -145,13 +145,13 @@ public static class YamlReader
             {
                 var key = from.Consume<Scalar>();
                 if (!seen.Add(key.Value)) throw new YamlException(key.Start, key.End, $"key \"{key.Value}\" already set in map");
-                fields.Add(new(key.Value, Value(from, path.Length == 0 ? key.Value : $"{path}.{key.Value}", depth + 1)));
+                fields.Add(new(key.Value, Value(from, FieldPath.Field(path, key.Value), depth + 1)));
             }
             return new MapNode(origin, path, fields);
         }
 
         /// <summary>Records the events of an anchored value so that an alias can read them again.</summary>
-        private Node Anchored(AnchorName anchor, string path, int depth)
+        private Node Anchored(AnchorName anchor, FieldPath? path, int depth)
         {
             var events = new List<ParsingEvent>();
             var open = 0;

@@ -154,7 +154,7 @@ internal static class ClusterAnalyzers
         foreach (var filter in findings.Resources.All("EnvoyFilter"))
             if (Resources.ResourceReader.Read(filter.Node, out _) is Resources.EnvoyFilter read && Validator.CheckSpec(filter.Resource, filter.Spec!).IsAllowed)
                 foreach (var issue in Translate.PatchReader.Check(read))
-                    findings.Add("MESH0001", filter, new ScalarNode(issue.Origin, issue.Path, "", false), issue.Path, issue.Message);
+                    findings.Add("MESH0001", filter, new ScalarNode(issue.Origin, FieldPath.Of(issue.Path), "", false), issue.Path, issue.Message);
     }
 
     public static void EnvoyPatches(Findings findings)

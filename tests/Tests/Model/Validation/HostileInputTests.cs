@@ -1,5 +1,6 @@
 using System.Text;
 using Mesh.Model.Analysis;
+using Mesh.Model.Resources;
 using Mesh.Model.Validation;
 using Mesh.Model.Yaml;
 
@@ -29,6 +30,31 @@ public sealed class HostileInputTests
         YamlReader.Read(string.Concat(Enumerable.Repeat(open, 100_000)), "deep.yaml", out var error);
 
         Assert.Contains("nested deeper", error!.Message);
+    }
+
+    [Fact]
+    public void Long_names_above_many_values_do_not_cost_their_product()
+    {
+        var name = new string('n', 1_000);
+        var yaml = new StringBuilder();
+        for (var depth = 0; depth < 40; depth++) yaml.Append(' ', depth).Append(name).Append(":\n");
+        yaml.Append(' ', 40).Append("- [").AppendJoin(", ", Enumerable.Repeat("0", 200_000)).Append("]\n");
+
+        var document = Within(Much / 4, () => Assert.Single(YamlReader.Read(yaml.ToString(), "names.yaml", out _)));
+        var json = Encoding.UTF8.GetBytes(YamlJson.Of(document)!.ToJsonString());
+
+        Within(Much / 4, () => JsonNodes.Read(json));
+    }
+
+    [Fact]
+    public void A_map_of_many_keys_is_looked_into_in_bounded_work()
+    {
+        var yaml = new StringBuilder("apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: a, namespace: b}\nspec:\n  address: 10.0.0.1\n  ports:\n");
+        for (var i = 0; i < 50_000; i++) yaml.Append($"    p{i}: {i + 1}\n");
+
+        var verdict = Within(Much, () => Validator.Check(Read(yaml.ToString())));
+
+        Assert.True(verdict.Errors.Count <= 200);
     }
 
     [Fact]
@@ -112,7 +138,7 @@ public sealed class HostileInputTests
 
         var messages = Within(Much, () =>
         {
-            new ResourceReader(resources, "").Read(yaml.ToString(), "many.yaml");
+            new Mesh.Model.Analysis.ResourceReader(resources, "").Read(yaml.ToString(), "many.yaml");
             return Analyst.Analyze(resources, TimeProvider.System, new());
         });
 
@@ -143,7 +169,7 @@ public sealed class HostileInputTests
     private static ResourceSet Resources(string yaml)
     {
         var resources = new ResourceSet();
-        new ResourceReader(resources, "default").Read(yaml, "odd.yaml");
+        new Mesh.Model.Analysis.ResourceReader(resources, "default").Read(yaml, "odd.yaml");
         return resources;
     }
 
