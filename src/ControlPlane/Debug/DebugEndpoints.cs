@@ -24,13 +24,17 @@ internal static class DebugEndpoints
         });
 
         var debug = app.MapGroup("/debug").AddEndpointFilter(LocalOnly);
+        debug.MapGet("", () => Results.Text(Pages.Index(), "text/html; charset=utf-8"));
         debug.MapGet("/list", () => Json(Pages.List));
         debug.MapGet("/syncz", (ProxyStreams streams, Options o) => Json(w => Pages.Syncz(w, streams, o)));
         debug.MapGet("/connections", (ProxyStreams streams) => Json(w => Pages.Connections(w, streams)));
         debug.MapGet("/adsz", (ProxyStreams streams) => Json(w => Pages.Adsz(w, streams)));
         debug.MapGet("/registryz", (WorldFeed feed) => Json(w => Pages.Registryz(w, feed.Current?.World)));
-        debug.MapGet("/endpointz", (WorldFeed feed) => Json(w => Pages.Endpointz(w, feed.Current?.World)));
+        foreach (var name in (string[])["/endpointz", "/endpointShardz"]) debug.MapGet(name, (WorldFeed feed) => Json(w => Pages.Endpointz(w, feed.Current?.World)));
         debug.MapGet("/configz", (WorldFeed feed) => Json(w => Pages.Configz(w, feed.Current?.World)));
+        debug.MapGet("/authorizationz", (WorldFeed feed) => Json(w => Pages.Configz(w, feed.Current?.World, "AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")));
+        debug.MapGet("/telemetryz", (WorldFeed feed) => Json(w => Pages.Configz(w, feed.Current?.World, "Telemetry")));
+        debug.MapGet("/resourcesz", (WorldFeed feed) => Json(w => Pages.Resourcesz(w, feed.Current?.World)));
         debug.MapGet("/gatewayz", (WorldFeed feed, TimeProvider time) => Json(w => Pages.Gatewayz(w, feed.Current?.World, time.GetUtcNow())));
         debug.MapGet("/refused", (RefusedResources refused) => Json(w => Pages.Refused(w, refused)));
         debug.MapGet("/ca", (CertificateAuthority authority, TrustBundle bundle, PluggedInFolder folder, ProxyStreams streams, Options o, IServiceProvider parts) =>

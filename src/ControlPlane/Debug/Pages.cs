@@ -8,8 +8,27 @@ namespace Mesh.ControlPlane.Debug;
 /// <summary>The bodies of the debug pages. Names of fields are istiod's where it has such a page.</summary>
 internal static class Pages
 {
-    private static readonly string[] All =
-        ["adsz", "ca", "config_dump", "configz", "connections", "edsz", "endpointz", "flush", "gatewayz", "list", "ndsz", "refused", "registryz", "settled", "syncz"];
+    private static readonly (string Name, string About)[] All =
+    [
+        ("adsz", "Connected proxies and what they watch"),
+        ("authorizationz", "Policies of authentication and authorization in force"),
+        ("ca", "The certificate authority: roots, issuers, a change under way"),
+        ("config_dump", "Configuration of one proxy, as its own admin page would show it; ?proxyID=NAME.NAMESPACE"),
+        ("configz", "All resources in force, and where each comes from"),
+        ("connections", "Connected proxies"),
+        ("edsz", "Endpoints of one proxy; ?proxyID=NAME.NAMESPACE"),
+        ("endpointShardz", "Endpoints of all services"),
+        ("endpointz", "The same"),
+        ("gatewayz", "Statuses of Gateway API objects"),
+        ("list", "These pages, as JSON"),
+        ("ndsz", "Names of one proxy's DNS; ?proxyID=NAME.NAMESPACE"),
+        ("refused", "Resources and parts of them that are not in force, and why"),
+        ("registryz", "All services"),
+        ("resourcesz", "Kinds in force, and how many of each"),
+        ("settled", "Whether every proxy has the newest configuration"),
+        ("syncz", "What was sent to each proxy, and what it took"),
+        ("telemetryz", "Telemetry resources in force"),
+    ];
 
     // Istio's names in /debug/syncz.
     private static readonly (string TypeUrl, string Field)[] Synced =
@@ -18,9 +37,16 @@ internal static class Pages
     public static void List(Utf8JsonWriter w)
     {
         w.WriteStartArray();
-        foreach (var page in All) w.WriteStringValue($"/debug/{page}");
+        foreach (var (name, _) in All) w.WriteStringValue($"/debug/{name}");
         w.WriteEndArray();
     }
+
+    /// <summary>A page with a link to each, for people.</summary>
+    public static string Index() => $"""
+        <!doctype html><html lang="en"><meta charset="utf-8"><title>Debug pages of the control plane</title><h1>Debug pages of the control plane</h1>
+        <table>{string.Concat(All.Select(page => $"<tr><td><a href=\"/debug/{page.Name}\">{page.Name}</a></td><td>{page.About}</td></tr>"))}</table></html>
+
+        """;
 
     public static void Syncz(Utf8JsonWriter w, ProxyStreams streams, Options options)
     {
@@ -31,6 +57,7 @@ internal static class Pages
             w.WriteString("cluster_id", stream.Node!.ClusterId.Length > 0 ? stream.Node.ClusterId : options.ClusterId);
             w.WriteString("proxy", stream.Id);
             w.WriteString("proxy_type", stream.Proxy!.IsGateway ? "router" : "sidecar");
+            w.WriteString("proxy_version", stream.Node.IstioVersion);
             w.WriteString("istio_version", stream.Node.IstioVersion);
             var states = stream.States();
             foreach (var (type, field) in Synced)
@@ -101,10 +128,18 @@ internal static class Pages
         w.WriteEndArray();
     }
 
-    public static void Configz(Utf8JsonWriter w, World? world)
+    public static void Resourcesz(Utf8JsonWriter w, World? world)
+    {
+        w.WriteStartObject();
+        foreach (var kind in (world?.Resources ?? []).GroupBy(resource => resource.Meta.Kind).OrderBy(kind => kind.Key, StringComparer.Ordinal)) w.WriteNumber(kind.Key, kind.Count());
+        w.WriteEndObject();
+    }
+
+    /// <param name="kinds">Only these; all where none is named.</param>
+    public static void Configz(Utf8JsonWriter w, World? world, params string[] kinds)
     {
         w.WriteStartArray();
-        foreach (var resource in world?.Resources ?? [])
+        foreach (var resource in (world?.Resources ?? []).Where(resource => kinds.Length == 0 || kinds.Contains(resource.Meta.Kind)))
         {
             var meta = resource.Meta;
             w.WriteStartObject();

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Envoy.Service.Discovery.V3;
 using Grpc.Core;
 using Mesh.Xds;
@@ -134,6 +135,16 @@ public sealed class AdsServerTests
         foreach (var page in (string[])["syncz", "adsz", "connections", "configz", "endpointz", "registryz", "list"])
             Assert.StartsWith(page is "adsz" or "connections" ? "{" : "[", await rig.Http.GetStringAsync($"/debug/{page}"));
         Assert.Contains("pilot_services 1", await rig.Http.GetStringAsync("/metrics"));
+
+        // What the list names is there, and the page for people leads to it.
+        var index = await rig.Http.GetStringAsync("/debug");
+        foreach (var page in JsonNode.Parse(await rig.Http.GetStringAsync("/debug/list"))!.AsArray().Select(name => name!.GetValue<string>()))
+        {
+            using var answer = await rig.Http.GetAsync(page);
+            Assert.True(answer.IsSuccessStatusCode || answer.StatusCode == System.Net.HttpStatusCode.BadRequest, $"{page}: {answer.StatusCode}");
+            Assert.Contains($"href=\"{page}\"", index);
+        }
+        Assert.Contains("\"Service\": 1", await rig.Http.GetStringAsync("/debug/resourcesz"));
     }
 
     private static async Task<StatusCode> StatusOf(Grpc.Net.Client.GrpcChannel channel, string authorization)
