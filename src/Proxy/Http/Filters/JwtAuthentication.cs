@@ -34,8 +34,10 @@ internal sealed class JwtAuthentication : HttpFilter
 
         // What only a verified token may say is taken off first.
         foreach (var provider in providers.Values) provider.Sanitize(exchange.Request.Headers);
+        // Good tokens are taken out of the path while others are still looked at; the answer names the path as it was asked for.
+        var asked = exchange.Request.Query.IsEmpty ? null : exchange.Request.Path.ToArray();
         var status = Check(exchange, requirement);
-        return status == JwtStatus.Ok ? default : new(Refuse(exchange, status));
+        return status == JwtStatus.Ok ? default : new(Refuse(exchange.Request, asked ?? exchange.Request.Path, status));
     }
 
     private JwtRequirement? RequirementFor(Exchange exchange)
@@ -98,11 +100,10 @@ internal sealed class JwtAuthentication : HttpFilter
         return JwtStatus.Ok;
     }
 
-    private Failure Refuse(Exchange exchange, JwtStatus status)
+    private Failure Refuse(RequestHead request, ReadOnlySpan<byte> asked, JwtStatus status)
     {
         var text = JwtStatusText.Of(status);
-        var request = exchange.Request;
-        var path = request.Path.Length > RealmBytesMax ? request.Path[..RealmBytesMax] : request.Path;
+        var path = asked[..Math.Min(asked.Length, RealmBytesMax)];
         var scheme = request.Headers.Get(KnownHeader.XForwardedProto).SequenceEqual("https"u8) ? "https" : "http";
         var realm = $"Bearer realm=\"{scheme}://{Encoding.Latin1.GetString(request.Authority)}{Encoding.Latin1.GetString(path)}\"{(status == JwtStatus.Missing ? "" : ", error=\"invalid_token\"")}";
         return new(FailureKind.JwtDenied, Side.Local)

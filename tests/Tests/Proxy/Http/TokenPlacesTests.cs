@@ -29,6 +29,15 @@ public sealed class TokenPlacesTests
     }
 
     [Fact]
+    public void A_refusal_names_the_path_as_it_was_asked_for_though_a_good_token_in_it_was_seen_first()
+    {
+        var good = Token("alice");
+        var answer = Seen(Provider(), "authorization: Bearer x.y.z\r\n", $"/q?access_token={good}");
+        Assert.StartsWith("HTTP/1.1 401 ", answer);
+        Assert.Contains($"realm=\"http://a{$"/q?access_token={good}"[..256]}\", error=\"invalid_token\"\r\n", answer);
+    }
+
+    [Fact]
     public void Credentials_that_are_no_token_stay_when_the_token_came_by_another_way()
     {
         var seen = Seen(Provider(), "authorization: Basic eDp5\r\n", $"/x?a=%20b&access%5Ftoken={Token("alice").Replace(".", "%2E", StringComparison.Ordinal)}&c=d%26e&f");
