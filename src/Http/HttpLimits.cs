@@ -29,6 +29,9 @@ public sealed record HttpLimits
     /// <summary>Answer HTTP/1.0 instead of 426 (ISTIO_META_HTTP10, PILOT_HTTP10).</summary>
     public bool AcceptHttp10 { get; init; }
 
+    /// <summary>An https URL as target over a connection that is not encrypted is answered 403: who believes its scheme would be deceived.</summary>
+    public bool RefuseHttpsTargets { get; init; }
+
     /// <summary>Several Host fields become one joined with commas, as Istio routes them; otherwise they are answered 400 (RFC 9112 §3.2).</summary>
     public bool JoinRepeatedHost { get; init; }
 

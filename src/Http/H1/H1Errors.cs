@@ -13,6 +13,7 @@ internal static class H1Errors
     public static readonly ProtocolError BadScheme           = Error("RFC 9110 §4.2",     400, "http1.invalid_scheme",      "the target's scheme is neither http nor https");
     public static readonly ProtocolError UnknownMethod       = Error("RFC 9110 §9.1",     400, Codec,                       "the method is not a registered one");
     public static readonly ProtocolError NominatedField      = Error("RFC 9110 §7.6.1",   400, "http1.connection_header_rejected", "Connection names a field that says whom the request is from or for");
+    public static readonly ProtocolError HttpsInPlaintext    = Error("RFC 9110 §4.2.2",   403, "http1.https_url_on_plaintext_connection", "the target is an https URL and the connection is not encrypted");
     public static readonly ProtocolError UserInfo            = Error("RFC 9110 §4.2.4",   400, "http1.invalid_url",         "the target's authority holds user information");
     public static readonly ProtocolError BadAuthority        = Error("RFC 9110 §7.2",     400, "http.invalid_authority",    "the authority is not a host with or without a port");
     public static readonly ProtocolError TargetTooLong       = Error("RFC 9112 §3",       414, "http1.headers_too_large",   "the request line is longer than the limit");

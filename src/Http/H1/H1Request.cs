@@ -63,7 +63,7 @@ internal static class H1Request
 
         // Host before target: a whole URL's authority counts more (RFC 9112 §3.2.2), but a bad Host is refused either way.
         var error = ReadHost(head, scan, limits);
-        if (error.IsNone) error = ReadTarget(head, scan.Target);
+        if (error.IsNone) error = ReadTarget(head, scan.Target, limits);
         if (error.IsNone && scan.HostLines == 0 && head.Version == HttpVersion.Http11) error = H1Errors.MissingHost;
         if (!error.IsNone) return error;
 
@@ -118,7 +118,7 @@ internal static class H1Request
         return new(offset, length - 1);
     }
 
-    private static ProtocolError ReadTarget(RequestHead head, Slice target)
+    private static ProtocolError ReadTarget(RequestHead head, Slice target, HttpLimits limits)
     {
         var bytes = head.Headers.Bytes(target.Offset, target.Length);
         if (head.Method == Method.Connect)
@@ -135,7 +135,7 @@ internal static class H1Request
 
         if (bytes.SequenceEqual("*"u8)) return head.Method == Method.Options ? H1Errors.NoAbsolutePath : H1Errors.BadTarget;
 
-        return ReadAbsoluteForm(head, bytes, target.Offset);
+        return ReadAbsoluteForm(head, bytes, target.Offset, limits);
     }
 
     private static bool EndsInPort(ReadOnlySpan<byte> authority)
@@ -144,10 +144,11 @@ internal static class H1Request
         return colon > 0 && HttpChars.TryParseDecimal(authority[(colon + 1)..], out var port) && port <= 65535;
     }
 
-    private static ProtocolError ReadAbsoluteForm(RequestHead head, ReadOnlySpan<byte> target, int offset)
+    private static ProtocolError ReadAbsoluteForm(RequestHead head, ReadOnlySpan<byte> target, int offset, HttpLimits limits)
     {
         var isHttps = target.Length >= 8 && Ascii.EqualsIgnoreCase(target[..8], "https://"u8);
         if (!isHttps && !(target.Length >= 7 && Ascii.EqualsIgnoreCase(target[..7], "http://"u8))) return target.IndexOf("://"u8) > 0 ? H1Errors.BadScheme : H1Errors.RelativeTarget;
+        if (isHttps && limits.RefuseHttpsTargets) return H1Errors.HttpsInPlaintext;
 
         var start = isHttps ? 8 : 7;
         var rest = target[start..];

@@ -239,7 +239,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
 
     private static Failure FailureOf(ProtocolError error)
     {
-        var words = error.IsCodecError && error.Details != "low_version" ? ReasonOf(error.Status) : "";
+        var words = error.IsCodecError ? ReasonOf(error.Status) : "";
         return new(FailureKind.BadHttp1, Side.Local)
         {
             Answer = new(error.Status, error.Details)
@@ -253,6 +253,7 @@ internal sealed class H1Downstream : IDownstreamStream, ILiveConnection
     private static string ReasonOf(int status) => status switch
     {
         400 => "Bad Request",
+        403 => "Forbidden",
         414 => "URI Too Long",
         426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",

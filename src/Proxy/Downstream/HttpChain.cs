@@ -22,6 +22,7 @@ internal sealed class HttpChain
             AcceptHttp10 = settings.Http1.AcceptHttp10,
             // Where strangers call, two Hosts are an attack; a sidecar's own application is met as Istio's meets it.
             JoinRepeatedHost = !worker.Node.IsGateway,
+            RefuseHttpsTargets = chain.Tls is null,
             RefuseUnderscores = settings.UnderscoreHeaders == UnderscoreHeaders.RejectRequest,
         };
         MeshLimits = Limits with { FieldCountMax = Limits.FieldCountMax + 32, HeadBytesMax = Limits.HeadBytesMax + 16 * 1024 };

@@ -63,11 +63,11 @@ internal sealed class RouteIndex
         return any;
     }
 
-    /// <summary>Where a numeric port's colon stands; the length when there is none.</summary>
+    /// <summary>Where a port's colon stands, a number behind it or nothing; the length when there is none.</summary>
     public static int PortStart(ReadOnlySpan<byte> host)
     {
         var colon = host.LastIndexOf((byte)':');
-        if (colon < 0 || colon < host.LastIndexOf((byte)']') || colon + 1 == host.Length) return host.Length;
+        if (colon < 0 || colon < host.LastIndexOf((byte)']')) return host.Length;
         return host[(colon + 1)..].IndexOfAnyExceptInRange((byte)'0', (byte)'9') < 0 ? colon : host.Length;
     }
 }

@@ -250,10 +250,11 @@ public sealed class Http1ExchangeTests
     }
 
     [Theory]
-    [InlineData("GET / HTTP/1.0\r\n\r\n", "426 Upgrade Required")]
-    [InlineData("GET / HTTP/1.1\r\n\r\n", "400 Bad Request")]
-    [InlineData("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", "400 Bad Request")]
-    public void What_is_no_proper_request_is_refused_and_the_connection_ends(string request, string status)
+    [InlineData("GET / HTTP/1.0\r\n\r\n", "426 Upgrade Required", "Upgrade Required")]
+    [InlineData("GET / HTTP/1.1\r\n\r\n", "400 Bad Request", "")]
+    [InlineData("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", "400 Bad Request", "Bad Request")]
+    [InlineData("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "403 Forbidden", "Forbidden")]
+    public void What_is_no_proper_request_is_refused_and_the_connection_ends(string request, string status, string body)
     {
         using var rig = new ProxyRig();
         rig.Serve();
@@ -262,7 +263,9 @@ public sealed class Http1ExchangeTests
         {
             var wire = await rig.ConnectAsync();
             await wire.WriteAsync(request);
-            Assert.StartsWith($"HTTP/1.1 {status}\r\n", await wire.ReadAllAsync());
+            var answer = await wire.ReadAllAsync();
+            Assert.StartsWith($"HTTP/1.1 {status}\r\n", answer);
+            Assert.Equal(body, answer[(answer.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..]);
         });
     }
 

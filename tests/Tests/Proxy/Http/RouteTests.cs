@@ -13,6 +13,7 @@ public sealed class RouteTests
     [InlineData("shop.demo", "exact")]
     [InlineData("SHOP.demo:8080", "exact")]
     [InlineData("shop.demo:http", "any")]
+    [InlineData("shop.demo:", "exact")]
     [InlineData("x.example.com", "suffix")]
     [InlineData("a.b.example.com", "longer suffix")]
     [InlineData(".example.com", "any")]
