@@ -98,6 +98,8 @@ internal static class RequestEntry
             headers.Remove(KnownHeader.XEnvoyDecoratorOperation);
             headers.Remove(KnownHeader.XEnvoyDownstreamServiceCluster);
             headers.Remove(KnownHeader.XEnvoyDownstreamServiceNode);
+            // Access logs show it in place of the path: a stranger's would hide what was asked for (CVE-2023-27487).
+            headers.Remove(KnownHeader.XEnvoyOriginalPath);
         }
         headers.Remove(KnownHeader.XEnvoyInternal);
         headers.Remove(IpTags);

@@ -81,6 +81,18 @@ public sealed class FilterTests
     public void A_filter_that_never_came_lets_nobody_pass() =>
         Assert.StartsWith("HTTP/1.1 403 ", Call(new DiscoveredFilter("wanted", null, false), "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
 
+    [Theory]
+    [InlineData(true, false)] // at the edge
+    [InlineData(false, true)] // at a sidecar, whose callers are the mesh's own
+    public void A_stranger_does_not_say_what_path_was_asked_for(bool isEdge, bool passes)
+    {
+        using var rig = new ProxyRig();
+        rig.EchoServer();
+        rig.Serve(http: settings => settings with { UseRemoteAddress = isEdge });
+
+        Assert.Equal(passes, rig.Call("GET /x HTTP/1.1\r\nHost: shop\r\nX-Envoy-Original-Path: /fake\r\n\r\n").Contains("x-envoy-original-path: /fake", StringComparison.OrdinalIgnoreCase));
+    }
+
     [Fact]
     public void A_route_rewrites_path_and_host_and_says_what_they_were()
     {
