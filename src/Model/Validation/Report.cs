@@ -8,6 +8,9 @@ public sealed class Report(Node resource)
     // More would help nobody, and a hostile resource could make millions.
     private const int FindingsMax = 200;
 
+    // A message quotes what it refuses, and that may be a megabyte. Longer than what any sound resource makes.
+    private const int MessageCharsMax = 8192;
+
     private readonly List<Finding> errors = [];
     private readonly List<Finding> warnings = [];
 
@@ -47,6 +50,6 @@ public sealed class Report(Node resource)
     private Finding Finding(string problem, Node? at)
     {
         var node = at ?? resource;
-        return new(problem, node.Origin, node.Path);
+        return new(problem.Length > MessageCharsMax ? $"{problem[..(MessageCharsMax / 2)]} … {problem[^(MessageCharsMax / 2)..]}" : problem, node.Origin, node.Path);
     }
 }

@@ -124,7 +124,10 @@ public sealed class HostileInputTests
     {
         var resource = Read($"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: a, namespace: b}}\nspec: {{hosts: [{new string('a', 1 << 20)}], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: NONE}}");
 
-        Assert.False(Within(Much, () => Validator.Check(resource)).IsAllowed);
+        var verdict = Within(Much, () => Validator.Check(resource));
+
+        Assert.All(verdict.Errors, error => Assert.InRange(error.Message.Length, 1, 10_000));
+        Assert.False(verdict.IsAllowed);
     }
 
     [Fact]
