@@ -51,7 +51,10 @@ internal sealed record DiscoveredFilter(string Name, HttpFilterSettings? Default
 /// <summary>Accepted and without effect on traffic here; kept so that config dumps show it.</summary>
 internal sealed record NoOpFilter(string Name, string TypeUrl) : HttpFilterSettings(Name);
 
-internal sealed record AlpnOverride(string UpstreamProtocol, ImmutableArray<string> Alpn);
+internal enum SpokenHttp { Http10, Http11, Http2 }
+
+/// <summary>What to offer by ALPN where this is spoken to the upstream.</summary>
+internal sealed record AlpnOverride(SpokenHttp Spoken, ImmutableArray<string> Alpn);
 
 internal sealed record FilterStateValue(string Key, FormatText Value, bool ReadOnly, bool SharedWithUpstream);
 

@@ -146,7 +146,7 @@ internal static class HttpFiltersFromXds
     private static AlpnFilter Alpn(string name, AlpnConfig proto) => new(name,
     [
         .. proto.AlpnOverride.Select(o => new AlpnOverride(
-            o.UpstreamProtocol switch { AlpnConfig.Types.Protocol.Http2 => "http2", AlpnConfig.Types.Protocol.Http11 => "http1.1", _ => "http1.0" }, [.. o.AlpnOverride_])),
+            o.UpstreamProtocol switch { AlpnConfig.Types.Protocol.Http2 => SpokenHttp.Http2, AlpnConfig.Types.Protocol.Http11 => SpokenHttp.Http11, _ => SpokenHttp.Http10 }, [.. o.AlpnOverride_])),
     ]);
 
     private static PeerMetadataSettings PeerMetadata(PeerMetadataConfig proto) => new()

@@ -196,13 +196,19 @@ internal sealed class ConnectionPool
     {
         if (Tls is null) return [];
 
-        var alpn = Tls.Alpn;
-        var protocol = Protocol == UpstreamProtocol.Http2 ? "HTTP2" : exchange.Request.Version == HttpVersion.Http10 ? "HTTP10" : "HTTP11";
-        foreach (var choice in exchange.AlpnOverrides)
-            if (choice.UpstreamProtocol == protocol) alpn = choice.Alpn;
+        var spoken = Protocol == UpstreamProtocol.Http2 ? SpokenHttp.Http2 : exchange.Request.Version == HttpVersion.Http10 ? SpokenHttp.Http10 : SpokenHttp.Http11;
+        return Offer(Tls.Alpn, exchange.AlpnOverrides, spoken, MayBeMesh);
+    }
+
+    /// <summary>The other side chooses its filter chain by what is offered, so what a filter says for the protocol spoken goes before what the cluster says for all.</summary>
+    internal static ImmutableArray<string> Offer(ImmutableArray<string> ofCluster, ImmutableArray<AlpnOverride> overrides, SpokenHttp spoken, bool mayBeMesh)
+    {
+        var alpn = ofCluster;
+        foreach (var choice in overrides)
+            if (choice.Spoken == spoken) alpn = choice.Alpn;
         // Nobody said what to offer: what will be spoken.
-        if (alpn.IsEmpty) alpn = Protocol == UpstreamProtocol.Http2 ? Http2Alpn : Http1Alpn;
-        return MayBeMesh ? [TlsContexts.MeshH2, .. alpn] : alpn;
+        if (alpn.IsEmpty) alpn = spoken == SpokenHttp.Http2 ? Http2Alpn : Http1Alpn;
+        return mayBeMesh ? [TlsContexts.MeshH2, .. alpn] : alpn;
     }
 
     private void CountClosed()
