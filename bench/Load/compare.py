@@ -415,44 +415,37 @@ PEERS = ['haproxy', 'nginx', 'nghttpx', 'envoy', 'mesh']
 NEEDS = {'haproxy': 'haproxy', 'nginx': 'nginx', 'nghttpx': 'nghttpx'}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse(doc, scenarios, peers, seconds, more=lambda parser: None):
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--proxy', default=os.path.join(TREE, 'artifacts/bin/mesh-proxy'))
     parser.add_argument('--istiod', default=os.path.join(TREE, 'artifacts/bin/mesh-istiod'))
-    parser.add_argument('--scenario', nargs='*', default=['h1', 'pair', 'h2', 'tcp'])
-    parser.add_argument('--peer', nargs='*', default=PEERS)
-    parser.add_argument('--seconds', type=int, default=5)
+    parser.add_argument('--scenario', nargs='*', default=scenarios)
+    parser.add_argument('--peer', nargs='*', default=peers)
+    parser.add_argument('--seconds', type=int, default=seconds)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--also', nargs='*', default=[], metavar='NAME=PATH')
     parser.add_argument('--realtime', action='store_true')
     parser.add_argument('--json')
     parser.add_argument('--keep', action='store_true', help='keep the work folder with logs')
-    options = parser.parse_args()
+    more(parser)
+    return parser.parse_args()
+
+
+def run(make, options, tell):
+    """Measures every peer in interleaved rounds, scenario by scenario; `tell` prints the rounds of one."""
     work = tempfile.mkdtemp(prefix='mesh-bench-')
-    bench = Bench(options, work)
-    results = {}
+    bench, results = make(options, work), {}
     try:
         for scenario in options.scenario:
-            costs = {}
+            rounds = {}
             for _ in range(options.rounds):
                 for name in options.peer + [pair.split('=', 1)[0] for pair in options.also]:
                     if name in NEEDS and not shutil.which(NEEDS[name]):
                         continue
-                    r = bench.measure(scenario, name)
-                    if r:
-                        costs.setdefault(name, []).append(r)
-            results[scenario] = costs
-            unit = 'CPU-ms per gigabit' if scenario == 'tcp' else 'CPU-us per request'
-            base = statistics.median(r['cost'] for r in costs['haproxy']) if 'haproxy' in costs else None
-            quietest = min(r['cost'] for r in costs['haproxy']) if 'haproxy' in costs else None
-            print(f'{scenario}: {unit}; load average {os.getloadavg()[0]:.1f}')
-            for name, rounds in costs.items():
-                cost = statistics.median(r['cost'] for r in rounds)
-                ratio = f"{cost / base:5.2f} x haproxy ({min(r['cost'] for r in rounds) / quietest:.2f} by the quietest rounds)" if base else ''
-                print(f"  {name:8} {cost:7.1f} [{min(r['cost'] for r in rounds):.1f}-{max(r['cost'] for r in rounds):.1f}] "
-                      f"(own {statistics.median(r['own'] for r in rounds):.1f}, kernel {statistics.median(r['kernel'] for r in rounds):.1f}) {ratio}   "
-                      f"{statistics.median(r['rate'] for r in rounds):9.0f}/s   idle {rounds[-1]['idle_mb']:.0f} MB, loaded {rounds[-1]['loaded_mb']:.0f} MB"
-                      + (f"   FAILED {sum(r['failed'] for r in rounds)}" if any(r['failed'] for r in rounds) else ''))
+                    if one := bench.measure(scenario, name):
+                        rounds.setdefault(name, []).append(one)
+            results[scenario] = rounds
+            tell(scenario, rounds)
             sys.stdout.flush()
     finally:
         bench.processes.stop_all()
@@ -465,5 +458,23 @@ def main():
             shutil.rmtree(work, ignore_errors=True)
 
 
+def failures(rounds):
+    failed = sum(r['failed'] for r in rounds)
+    return f'   FAILED {failed}' if failed else ''
+
+
+def tell(scenario, costs):
+    unit = 'CPU-ms per gigabit' if scenario == 'tcp' else 'CPU-us per request'
+    base = statistics.median(r['cost'] for r in costs['haproxy']) if 'haproxy' in costs else None
+    quietest = min(r['cost'] for r in costs['haproxy']) if 'haproxy' in costs else None
+    print(f'{scenario}: {unit}; load average {os.getloadavg()[0]:.1f}')
+    for name, rounds in costs.items():
+        cost = statistics.median(r['cost'] for r in rounds)
+        ratio = f"{cost / base:5.2f} x haproxy ({min(r['cost'] for r in rounds) / quietest:.2f} by the quietest rounds)" if base else ''
+        print(f"  {name:8} {cost:7.1f} [{min(r['cost'] for r in rounds):.1f}-{max(r['cost'] for r in rounds):.1f}] "
+              f"(own {statistics.median(r['own'] for r in rounds):.1f}, kernel {statistics.median(r['kernel'] for r in rounds):.1f}) {ratio}   "
+              f"{statistics.median(r['rate'] for r in rounds):9.0f}/s   idle {rounds[-1]['idle_mb']:.0f} MB, loaded {rounds[-1]['loaded_mb']:.0f} MB" + failures(rounds))
+
+
 if __name__ == '__main__':
-    main()
+    run(Bench, parse(__doc__, ['h1', 'pair', 'h2', 'tcp'], PEERS, 5), tell)

@@ -15,7 +15,6 @@ Our gateway runs as it would in a pod: its own control plane gives it certificat
 Peers that are not installed are left out: nginx, haproxy; Envoy when MESH_ENVOY names its binary. Needs: h2load, openssl, Python's ssl.
 The proxy is pinned to CPU 0, load and origin to the last CPU. Rounds are interleaved; the figure is their median. Memory is Pss, so that pages shared by processes count once.
 """
-import argparse
 import json
 import os
 import shutil
@@ -24,10 +23,9 @@ import ssl
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-from compare import LOAD_CPU, PROXY_CPU, TREE, Bench, cpu_seconds, family, free_port, prefer, wait_port
+from compare import LOAD_CPU, PROXY_CPU, Bench, cpu_seconds, failures, family, free_port, parse, prefer, run, wait_port
 
 TYPES = 'type.googleapis.com/envoy.extensions'
 KEYS = {'ec': ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], 'rsa': ['-newkey', 'rsa:2048']}
@@ -300,53 +298,18 @@ def connections(port, seconds, resumes):
 PEERS = ['nginx', 'haproxy', 'envoy', 'mesh']
 
 
-def main():
-    if sys.argv[1:2] == ['connections']:
-        return connections(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == '1')
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--proxy', default=os.path.join(TREE, 'artifacts/bin/mesh-proxy'))
-    parser.add_argument('--istiod', default=os.path.join(TREE, 'artifacts/bin/mesh-istiod'))
-    parser.add_argument('--scenario', nargs='*', default=['h1', 'h2', 'new', 'rsa', 'resume', 'many'])
-    parser.add_argument('--peer', nargs='*', default=PEERS)
-    parser.add_argument('--seconds', type=int, default=3)
-    parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--many', type=int, default=1000)
-    parser.add_argument('--also', nargs='*', default=[], metavar='NAME=PATH')
-    parser.add_argument('--realtime', action='store_true')
-    parser.add_argument('--json')
-    parser.add_argument('--keep', action='store_true', help='keep the work folder with logs')
-    options = parser.parse_args()
-    work = tempfile.mkdtemp(prefix='mesh-bench-')
-    bench, results = Gateways(options, work), {}
-    try:
-        for scenario in options.scenario:
-            rounds = {}
-            for _ in range(options.rounds):
-                for name in options.peer + [pair.split('=', 1)[0] for pair in options.also]:
-                    if name in ('nginx', 'haproxy') and not shutil.which(name):
-                        continue
-                    if one := bench.measure(scenario, name):
-                        rounds.setdefault(name, []).append(one)
-            results[scenario] = rounds
-            print(f"{scenario}: CPU-us per {'request' if scenario in ('h1', 'h2') else 'connection'}; load average {os.getloadavg()[0]:.1f}")
-            base = statistics.median(one['cost'] for one in rounds['nginx']) if 'nginx' in rounds else None
-            for name, ones in rounds.items():
-                costs = [one['cost'] for one in ones]
-                cost = statistics.median(costs)
-                print(f"  {name:8} {cost:7.1f} [{min(costs):.1f}-{max(costs):.1f}] {f'{cost / base:5.2f} x nginx' if base else ''}   {1e6 / cost:7.0f} per CPU-second   {statistics.median(one['rate'] for one in ones):7.0f}/s   "
-                      f"{ones[-1]['idle_mb']:.0f} MB idle, {ones[-1]['called_mb']:.0f} called, {ones[-1]['loaded_mb']:.0f} loaded"
-                      + (f"   FAILED {sum(one['failed'] for one in ones)}" if any(one['failed'] for one in ones) else ''))
-            sys.stdout.flush()
-    finally:
-        bench.processes.stop_all()
-        if options.json:
-            with open(options.json, 'w') as f:
-                json.dump(results, f, indent=1)
-        if options.keep:
-            print(work)
-        else:
-            shutil.rmtree(work, ignore_errors=True)
+def tell(scenario, rounds):
+    print(f"{scenario}: CPU-us per {'request' if scenario in ('h1', 'h2') else 'connection'}; load average {os.getloadavg()[0]:.1f}")
+    base = statistics.median(one['cost'] for one in rounds['nginx']) if 'nginx' in rounds else None
+    for name, ones in rounds.items():
+        costs = [one['cost'] for one in ones]
+        cost = statistics.median(costs)
+        print(f"  {name:8} {cost:7.1f} [{min(costs):.1f}-{max(costs):.1f}] {f'{cost / base:5.2f} x nginx' if base else ''}   {1e6 / cost:7.0f} per CPU-second   {statistics.median(one['rate'] for one in ones):7.0f}/s   "
+              f"{ones[-1]['idle_mb']:.0f} MB idle, {ones[-1]['called_mb']:.0f} called, {ones[-1]['loaded_mb']:.0f} loaded" + failures(ones))
 
 
 if __name__ == '__main__':
-    main()
+    if sys.argv[1:2] == ['connections']:
+        connections(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == '1')
+    else:
+        run(Gateways, parse(__doc__, ['h1', 'h2', 'new', 'rsa', 'resume', 'many'], PEERS, 3, lambda parser: parser.add_argument('--many', type=int, default=1000)), tell)
