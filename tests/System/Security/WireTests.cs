@@ -15,7 +15,8 @@ public sealed class WireTests
     private const string Good = "spiffe://cluster.local/ns/demo/sa/frontend";
 
     // Of the requests and answers that pass between the pods.
-    private static readonly string[] Plaintext = ["HTTP/1.1", "GET / ", "x-request-id", "content-type", "text/plain", "backend v"];
+    // By their ends, too: the first message of TLS names the protocols that the caller would speak, http/1.1 among them.
+    private static readonly string[] Plaintext = [" HTTP/1.1\r\n", "HTTP/1.1 200", "GET / ", "x-request-id", "content-type", "text/plain", "backend v"];
 
     [Fact]
     public async Task Between_pods_nothing_is_in_plain_text_and_nobody_comes_in_without_a_certificate_of_the_mesh()
