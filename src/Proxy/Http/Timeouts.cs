@@ -30,8 +30,10 @@ internal static class Timeouts
 
         if (duration.GrpcHeaderMax is { } max && GrpcTimeout(exchange.Request) is { } asked)
         {
-            if (duration.GrpcHeaderOffset is { } offset && asked > offset) asked -= offset;
-            return Limit(max > TimeSpan.Zero && asked > max ? max : asked) + GrpcDeadlineGrace;
+            // Who gave an offset has said itself which of two shall be the first.
+            if (duration.GrpcHeaderOffset is { } offset) asked -= asked > offset ? offset : TimeSpan.Zero;
+            else if (asked > TimeSpan.Zero) asked += GrpcDeadlineGrace;
+            return Limit(max > TimeSpan.Zero && asked > max ? max : asked);
         }
         return duration.Max is { } limit ? Limit(limit) : exchange.Settings.MaxStreamDuration;
     }

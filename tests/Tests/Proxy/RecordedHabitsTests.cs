@@ -39,27 +39,42 @@ public sealed class RecordedHabitsTests
     }
 
     [Fact]
-    public void Ejections_within_a_second_after_another_count_together_at_its_end()
+    public void Ejections_within_half_a_second_after_another_count_together_at_its_end()
+    {
+        using var rig = FailingServers();
+
+        Assert.Equal("500", Ask(rig));
+        Assert.Equal("500", Ask(rig));
+        Assert.Equal("500", Ask(rig));
+        Wait(rig, seconds: 0.6);
+        Assert.Equal("503", Ask(rig));
+    }
+
+    [Fact]
+    public void An_ejection_that_long_after_another_counts_at_once()
+    {
+        using var rig = FailingServers();
+
+        Assert.Equal("500", Ask(rig));
+        Wait(rig, seconds: 0.6);
+        Assert.Equal("500", Ask(rig));
+        Assert.Equal("503", Ask(rig));
+    }
+
+    [Theory]
+    [InlineData(null, 320)]
+    [InlineData(50, 250)]
+    public void A_servers_proxy_holds_a_grpc_deadline_a_moment_longer_than_the_callers_unless_an_offset_is_given(int? offset, int expected)
     {
         using var rig = new ProxyRig();
-        System.Net.IPEndPoint[] servers = [new(System.Net.IPAddress.Loopback, 9101), new(System.Net.IPAddress.Loopback, 9102)];
-        foreach (var server in servers)
-            rig.Server(async wire =>
-            {
-                while (await wire.ReadHeadAsync() is { Length: > 0 }) await wire.WriteAsync("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n");
-            }, server);
-        rig.Serve(cluster: c => c with
-        {
-            Outliers = new() { Consecutive5xx = 1, EjectionPercentMax = 100 }, LoadBalancing = c.LoadBalancing with { PanicPercent = 0 },
-        }, servers: servers);
-        string Ask() => rig.Call("GET / HTTP/1.1\r\nHost: shop\r\n\r\n")[9..12];
-        rig.Run(() => rig.Loop.WaitUntil(Deadline.After(rig.Loop.Clock, TimeSpan.FromSeconds(2))));
+        rig.Server(async wire => await wire.ReadAllAsync());
+        rig.Serve(route => route with { StreamDuration = new(null, TimeSpan.Zero, offset is { } ms ? TimeSpan.FromMilliseconds(ms) : null) });
+        var began = rig.Loop.Clock.GetTimestamp();
 
-        Assert.Equal("500", Ask());
-        Assert.Equal("500", Ask());
-        Assert.Equal("500", Ask());
-        rig.Run(() => rig.Loop.WaitUntil(Deadline.After(rig.Loop.Clock, TimeSpan.FromSeconds(1.1))));
-        Assert.Equal("503", Ask());
+        var answer = rig.Call("POST /echo.Echo/Say HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\ngrpc-timeout: 300m\r\nContent-Length: 0\r\n\r\n");
+
+        Assert.Contains("grpc-status: 4\r\n", answer);
+        Assert.InRange(rig.Loop.Clock.GetElapsedTime(began).TotalMilliseconds, expected, expected + 10);
     }
 
     [Fact]
@@ -135,4 +150,26 @@ public sealed class RecordedHabitsTests
 
         Assert.StartsWith($"HTTP/1.1 {status} ", rig.Call($"GET / HTTP/1.1\r\nHost: a\r\n{header}\r\n"));
     }
+
+    /// <summary>Two servers that answer 500 and are ejected for it, a while after they were heard of.</summary>
+    private static ProxyRig FailingServers()
+    {
+        var rig = new ProxyRig();
+        System.Net.IPEndPoint[] servers = [new(System.Net.IPAddress.Loopback, 9101), new(System.Net.IPAddress.Loopback, 9102)];
+        foreach (var server in servers)
+            rig.Server(async wire =>
+            {
+                while (await wire.ReadHeadAsync() is { Length: > 0 }) await wire.WriteAsync("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n");
+            }, server);
+        rig.Serve(cluster: c => c with
+        {
+            Outliers = new() { Consecutive5xx = 1, EjectionPercentMax = 100 }, LoadBalancing = c.LoadBalancing with { PanicPercent = 0 },
+        }, servers: servers);
+        Wait(rig, seconds: 2);
+        return rig;
+    }
+
+    private static string Ask(ProxyRig rig) => rig.Call("GET / HTTP/1.1\r\nHost: shop\r\n\r\n")[9..12];
+
+    private static void Wait(ProxyRig rig, double seconds) => rig.Run(() => rig.Loop.WaitUntil(Deadline.After(rig.Loop.Clock, TimeSpan.FromSeconds(seconds))));
 }
