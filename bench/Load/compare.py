@@ -311,14 +311,17 @@ kind: PeerAuthentication
 metadata: {{name: default, namespace: bench}}
 spec: {{mtls: {{mode: STRICT}}}}
 {self.more_config()}''')
+        return self.start_control_plane(folder)
+
+    def start_control_plane(self, folder):
         self.write('mesh.yaml', self.mesh_config())
-        xds, http = free_port(), free_port()
-        self.xds, self.http = f'127.0.0.1:{xds}', http
+        xds, self.http = free_port(), free_port()
+        self.xds = f'127.0.0.1:{xds}'
         self.control = self.processes.start('istiod', [self.options.istiod, '--folder', folder, '--state', self.path('state'), '--meshConfig', self.path('mesh.yaml'),
-                                                       '--grpcAddr', self.xds, '--secureGrpcAddr', 'none', '--httpAddr', f'127.0.0.1:{http}', '--monitoringAddr', 'none'], LOAD_CPU)
-        wait_port(xds, seconds=40)
-        wait_port(http, seconds=40)
-        refused = json.loads(urllib.request.urlopen(f'http://127.0.0.1:{http}/debug/refused').read())
+                                                       '--grpcAddr', self.xds, '--secureGrpcAddr', 'none', '--httpAddr', f'127.0.0.1:{self.http}', '--monitoringAddr', 'none'], LOAD_CPU)
+        for port in (xds, self.http):
+            wait_port(port, seconds=60)
+        refused = json.loads(urllib.request.urlopen(f'http://127.0.0.1:{self.http}/debug/refused').read())
         if refused:
             raise RuntimeError(f'refused: {refused}')
         return self.control

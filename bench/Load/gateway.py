@@ -193,13 +193,7 @@ spec:
         for host in hosts:
             with open(os.path.join(folder, host + '.yaml'), 'w') as f:
                 f.write(self.host_yaml(host, kind))
-        self.write('mesh.yaml', 'accessLogFile: /dev/stdout\n')
-        xds, self.http = free_port(), free_port()
-        self.xds = f'127.0.0.1:{xds}'
-        self.control = self.processes.start('istiod', [self.options.istiod, '--folder', folder, '--state', self.path('state'), '--meshConfig', self.path('mesh.yaml'),
-                                                       '--grpcAddr', self.xds, '--secureGrpcAddr', 'none', '--httpAddr', f'127.0.0.1:{self.http}', '--monitoringAddr', 'none'], LOAD_CPU)
-        wait_port(xds, seconds=60)
-        return self.control
+        return self.start_control_plane(folder)
 
     def gateway(self, name):
         return self.sidecar(name, '127.0.0.1', role='router', labels={'istio': 'ingressgateway'})
