@@ -436,6 +436,8 @@ def parse(doc, scenarios, peers, seconds, more=lambda parser: None):
 
 def run(make, options, tell):
     """Measures every peer in interleaved rounds, scenario by scenario; `tell` prints the rounds of one."""
+    # Told to end, it ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = tempfile.mkdtemp(prefix='mesh-bench-')
     bench, results = make(options, work), {}
     try:
